@@ -22,7 +22,9 @@ def parse_duration(text: str) -> timedelta:
     try:
         return sum((timedelta(**{_UNITS[u]: int(n)}) for n, u in parts), timedelta())
     except OverflowError:
-        raise UsageError("duration-invalid", f"too long a duration: {text!r}", "the lake reaches back years, not ages") from None
+        raise UsageError(
+            "duration-invalid", f"too long a duration: {text!r}", "the lake reaches back years, not ages"
+        ) from None
 
 
 def parse_time(text: str) -> datetime:

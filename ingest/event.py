@@ -1,0 +1,610 @@
+"""Decode one audit event or a whole post: typed, checked, nothing of it lost.
+
+Every byte that arrives becomes either an event or a ``Quarantined`` item. The ordinary event takes a
+typed fast path; one with unknown fields, nulls, odd timestamps or a hostile body takes a slower one
+that keeps in ``unparsed`` whatever the columns cannot hold exactly.
+
+Sources: k8s.io/apiserver/pkg/apis/audit/v1/types.go (fields); what a raw patch body may hold that a
+strict JSON parser refuses (lone surrogates, bad UTF-8, duplicate keys, depth) is Go's encoding/json,
+which accepts all of them, so a client can put them into the log and must not be able to hide by it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+API_GROUP = "audit.k8s.io/"
+API_VERSION = "audit.k8s.io/v1"
+KNOWN_API_VERSIONS = frozenset({"", "audit.k8s.io/v1", "audit.k8s.io/v1beta1", "audit.k8s.io/v1alpha1"})
+MAX_DEPTH = 500
+"""Bodies nested deeper are pruned in the columns; their text stays whole in ``unparsed``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """What arrived and is not an audit event: kept whole, with a stable code and the reason in words."""
+
+    code: str
+    reason: str
+    payload: bytes
+    origin: str = ""
+
+
+class NotAnEvent(Exception):
+    """Why one piece of input is no audit event; becomes a ``Quarantined`` at the edge of this module."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
+
+
+class User(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    """authentication/v1 UserInfo."""
+
+    username: str | UnsetType = UNSET
+    uid: str | UnsetType = UNSET
+    groups: list[str] | UnsetType = UNSET
+    extra: dict[str, list[str]] | UnsetType = UNSET
+
+
+class ObjectReference(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    """audit/v1 ObjectReference."""
+
+    resource: str | UnsetType = UNSET
+    namespace: str | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+    uid: str | UnsetType = UNSET
+    apiGroup: str | UnsetType = UNSET
+    apiVersion: str | UnsetType = UNSET
+    resourceVersion: str | UnsetType = UNSET
+    subresource: str | UnsetType = UNSET
+
+
+class EmptyObject(Struct, forbid_unknown_fields=True, gc=False):
+    """``{}``: what metav1.Status carries as its metadata in an audit event."""
+
+
+class Status(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    """meta/v1 Status, as responseStatus."""
+
+    metadata: EmptyObject | UnsetType = UNSET
+    status: str | UnsetType = UNSET
+    message: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    details: Raw | UnsetType = UNSET
+    code: Int32 | UnsetType = UNSET
+
+
+class AuditEvent(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    """audit.k8s.io/v1 Event; UNSET is a field that was not there. Bodies stay JSON text."""
+
+    kind: str | UnsetType = UNSET
+    apiVersion: str | UnsetType = UNSET
+    level: str | UnsetType = UNSET
+    auditID: str | UnsetType = UNSET
+    stage: str | UnsetType = UNSET
+    requestURI: str | UnsetType = UNSET
+    verb: str | UnsetType = UNSET
+    user: User | UnsetType = UNSET
+    impersonatedUser: User | UnsetType = UNSET
+    sourceIPs: list[str] | UnsetType = UNSET
+    userAgent: str | UnsetType = UNSET
+    objectRef: ObjectReference | UnsetType = UNSET
+    responseStatus: Status | UnsetType = UNSET
+    requestObject: Raw | UnsetType = UNSET
+    responseObject: Raw | UnsetType = UNSET
+    requestReceivedTimestamp: str | UnsetType = UNSET
+    stageTimestamp: str | UnsetType = UNSET
+    annotations: dict[str, str] | UnsetType = UNSET
+    authenticationMetadata: Raw | UnsetType = UNSET
+
+
+@dataclass(slots=True)
+class Decoded:
+    """One event: ``event`` holds what the columns can, ``unparsed`` the rest.
+
+    ``event``'s timestamps are in the canonical 27-character UTC form. ``unparsed`` maps field names
+    (and, for user, impersonatedUser, objectRef, responseStatus, their fields) to JSON values that
+    replace or add to what the columns say on the way back. Its reserved key "" holds ``absent``
+    (fields that were not there although the columns carry a value) and ``text`` (original text of
+    bodies that stand pruned or normalised in the columns).
+    """
+
+    event: AuditEvent
+    unparsed: dict[str, Any] | None = None
+
+
+_decode_event = msgspec.json.Decoder(AuditEvent).decode
+_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_NESTED: dict[str, type[Struct]] = {
+    "user": User,
+    "impersonatedUser": User,
+    "objectRef": ObjectReference,
+    "responseStatus": Status,
+}
+_FIELD_TYPES: dict[str, dict[str, Any]] = {
+    struct.__name__: {f.name: f.type for f in msgspec.structs.fields(struct)}
+    for struct in (AuditEvent, User, ObjectReference, Status)
+}
+_BODIES = ("requestObject", "responseObject")
+_TIMES = ("requestReceivedTimestamp", "stageTimestamp")
+
+
+def decode(raw: bytes) -> Decoded:
+    """One audit event from its JSON text.
+
+    Raises NotAnEvent with a stable code: json-invalid, json-too-deep, kind-unknown, field-missing,
+    field-type or time-invalid.
+    """
+    try:
+        event = _decode_event(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _decode_loosely(raw)
+    if (
+        not _is_canonical(event.stageTimestamp)
+        or not _is_canonical(event.requestReceivedTimestamp)
+        or event.user is UNSET
+        or event.responseStatus is not UNSET
+        and event.responseStatus.metadata is UNSET
+        or event.objectRef is not UNSET
+        and event.objectRef == _NO_REFERENCE
+        or event.impersonatedUser is not UNSET
+        and event.impersonatedUser == _NO_USER
+        or event.verb == "patch"
+        and event.requestObject is not UNSET
+        or not raw.isascii()
+        and not _is_utf8(raw)
+    ):
+        return _decode_loosely(raw)
+    _require(event)
+    if event.apiVersion == "audit.k8s.io/v1beta1" or event.apiVersion == "audit.k8s.io/v1alpha1":
+        return Decoded(event, {"apiVersion": event.apiVersion})
+    return Decoded(event)
+
+
+_NO_REFERENCE = ObjectReference()
+_NO_USER = User()
+
+
+def _require(event: AuditEvent) -> None:
+    if event.kind is not UNSET and event.kind != "Event":
+        raise NotAnEvent("kind-unknown", f"kind is {event.kind!r}, not Event")
+    if event.apiVersion is not UNSET and event.apiVersion not in KNOWN_API_VERSIONS:
+        raise NotAnEvent("kind-unknown", f"apiVersion is {event.apiVersion!r}, not {API_VERSION}")
+    for name in ("auditID", "stage", "level"):
+        if getattr(event, name) is UNSET:
+            raise NotAnEvent("field-missing", f"no {name}: every audit event has one")
+    if event.stageTimestamp is UNSET:
+        raise NotAnEvent("field-missing", "no stageTimestamp, requestReceivedTimestamp or timestamp")
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_canonical(text: str | UnsetType) -> bool:
+    """True for the 27 characters a kube-apiserver writes: 2026-11-23T08:33:56.859720Z."""
+    if text is UNSET or len(text) != 27 or text[26] != "Z" or text[10] != "T" or text[19] != ".":
+        return False
+    try:
+        return datetime.fromisoformat(text).year >= 1 and text.isascii() and text[13] == ":"
+    except ValueError:
+        return False
+
+
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,18}))?(Z|z|[+-]\d\d:?\d\d)", re.ASCII)
+
+
+def canonical_time(text: str) -> str:
+    """An RFC 3339 time in the canonical form, UTC, cut (not rounded) to microseconds; ValueError if none."""
+    match = _RFC3339.fullmatch(text)
+    if not match:
+        raise ValueError("write RFC 3339, such as 2026-11-23T08:00:00.000000Z")
+    day, clock, fraction, zone = match.groups()
+    zone = "+00:00" if zone in "Zz" else zone
+    moment = datetime.fromisoformat(f"{day}T{clock}{zone}")
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("out of range") from None
+    return moment.replace(tzinfo=None).isoformat(timespec="seconds") + "." + (fraction or "")[:6].ljust(6, "0") + "Z"
+
+
+# --- the slower, total path ---------------------------------------------------------------------
+
+
+def _decode_loosely(raw: bytes) -> Decoded:
+    text, deep = raw, {}
+    if not raw.isascii() and not _is_utf8(raw):
+        # As Go reads it: every invalid byte is U+FFFD.
+        text = raw.decode("utf-8", "replace").encode()
+    try:
+        members = _decode_members(text)
+    except RecursionError:
+        text, deep = _prune(text)
+        members = _members(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        repaired = _replace_lone_surrogates(text)
+        members = _members(repaired)
+        text = repaired
+    rest: dict[str, Any] = {}
+    absent: list[str] = []
+    texts: dict[str, str] = {}
+    event = AuditEvent()
+    if "" in members:
+        raise NotAnEvent("field-type", "a field with an empty name, which no audit event has")
+    for name, value in members.items():
+        _take(event, name, value, rest)
+    if event.requestObject is not UNSET and event.verb == "patch":
+        _normalise_body(event, "requestObject", texts)
+    for name in _BODIES:
+        body = getattr(event, name)
+        if deep and body is not UNSET and any(marker in bytes(body) for marker in deep):
+            texts[name] = _restore(bytes(body), deep).decode()
+            setattr(event, name, Raw(_replace_markers(bytes(body), deep)))
+    if deep:
+        for name, value in list(rest.items()):
+            if isinstance(value, Raw) and any(marker in bytes(value) for marker in deep):
+                texts[name] = _restore(bytes(value), deep).decode()
+                del rest[name]
+        if any(marker in _encode(event) or marker in _encode(rest) for marker in deep):
+            raise NotAnEvent("json-too-deep", f"nested deeper than {MAX_DEPTH} levels outside the bodies")
+    _settle_times(event, rest, absent)
+    if event.user is UNSET and "user" not in rest:
+        absent.append("user")
+    status = event.responseStatus
+    if status is not UNSET and status.metadata is UNSET and "metadata" not in rest.get("responseStatus", {}):
+        absent.append("responseStatus.metadata")
+    for name, empty in (("objectRef", _NO_REFERENCE), ("impersonatedUser", _NO_USER)):
+        if getattr(event, name) == empty and name not in rest:
+            rest[name] = {}
+    if event.apiVersion not in (UNSET, API_VERSION, ""):
+        rest["apiVersion"] = event.apiVersion
+    _require(event)
+    marks: dict[str, Any] = {}
+    if absent:
+        marks["absent"] = absent
+    if texts:
+        marks["text"] = texts
+    if marks:
+        rest[""] = marks
+    return Decoded(event, rest or None)
+
+
+def _members(text: bytes) -> dict[str, Raw]:
+    try:
+        return _decode_members(text)
+    except RecursionError:
+        raise NotAnEvent("json-too-deep", f"nested deeper than {MAX_DEPTH} levels") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        code = "field-type" if isinstance(error, msgspec.ValidationError) else "json-invalid"
+        raise NotAnEvent(code, f"not a JSON object: {error}") from None
+
+
+def _take(event: AuditEvent, name: str, value: Raw, rest: dict[str, Any]) -> None:
+    """Put one top-level member where it belongs; unknown ones and nulls go into *rest*."""
+    types = _FIELD_TYPES["AuditEvent"]
+    if name not in types or bytes(value) == b"null":
+        rest[name] = value
+        return
+    nested = _NESTED.get(name)
+    if nested is None:
+        setattr(event, name, _typed(value, types[name], name))
+        return
+    members = _typed(value, dict[str, Raw], name)
+    struct = nested()
+    inner = _FIELD_TYPES[nested.__name__]
+    for key, part in members.items():
+        try:
+            if key in inner and bytes(part) != b"null":
+                setattr(struct, key, _typed(part, inner[key], f"{name}.{key}"))
+                continue
+        except NotAnEvent:
+            if name != "responseStatus" or key not in ("code", "metadata"):
+                raise
+            if key == "code" and not re.fullmatch(rb"-?\d+", bytes(part)):
+                raise
+        rest.setdefault(name, {})[key] = part
+    setattr(event, name, struct)
+
+
+def _typed(value: Raw, kind: Any, name: str) -> Any:
+    if kind == Raw | UnsetType:
+        return value
+    try:
+        return msgspec.json.decode(value, type=kind)
+    except msgspec.ValidationError as error:
+        raise NotAnEvent("field-type", f"{name}: {error}") from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise NotAnEvent("json-invalid", f"{name}: {error}") from None
+
+
+def _settle_times(event: AuditEvent, rest: dict[str, Any], absent: list[str]) -> None:
+    """Bring both timestamps to the canonical form; what they were stays in *rest*."""
+    for name in _TIMES:
+        text = getattr(event, name)
+        if text is UNSET or _is_canonical(text):
+            continue
+        try:
+            setattr(event, name, canonical_time(text))
+        except ValueError as error:
+            raise NotAnEvent("time-invalid", f"{name} is {text[:64]!r}: {error}") from None
+        rest[name] = text
+    if event.stageTimestamp is not UNSET:
+        return
+    # v1beta1 had one `timestamp`; very old exports had only metadata.creationTimestamp.
+    candidates: list[Any] = [event.requestReceivedTimestamp]
+    for source, key in (("timestamp", None), ("metadata", "creationTimestamp")):
+        value = rest.get(source)
+        try:
+            found = msgspec.json.decode(value) if isinstance(value, Raw) else None
+        except (msgspec.DecodeError, RecursionError):
+            found = None
+        candidates.append(found.get(key) if key and isinstance(found, dict) else found)
+    for candidate in candidates:
+        if isinstance(candidate, str):
+            try:
+                event.stageTimestamp = canonical_time(candidate)
+            except ValueError:
+                continue
+            if "stageTimestamp" not in rest:
+                absent.append("stageTimestamp")
+            return
+
+
+def _normalise_body(event: AuditEvent, name: str, texts: dict[str, str]) -> None:
+    """Make a raw patch body say to every reader what it said to the kube-apiserver.
+
+    Go takes the last of duplicate keys and any number; DuckDB takes the first key and refuses a number
+    beyond a double. Where the text is such, the column holds Go's reading and ``text`` the original.
+    """
+    original = bytes(getattr(event, name))
+    repeated = False
+
+    def last_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal repeated
+        value = dict(pairs)
+        repeated = repeated or len(value) != len(pairs)
+        return value
+
+    try:
+        value = json.loads(original, object_pairs_hook=last_wins)
+    except (ValueError, RecursionError):
+        return
+    if repeated or not _is_finite(original):
+        texts[name] = original.decode()
+        setattr(event, name, Raw(json.dumps(_finite(value), ensure_ascii=False).encode("utf-8", "replace")))
+
+
+_HUGE_NUMBER = re.compile(rb"\d[eE]\+?\d{3}|\d{309}")
+
+
+def _is_finite(text: bytes) -> bool:
+    return not _HUGE_NUMBER.search(text)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if abs(value) < 10**308 else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return value
+
+
+# --- text that a strict parser refuses ------------------------------------------------------------
+
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+
+
+def _replace_lone_surrogates(text: bytes) -> bytes:
+    """Half a surrogate pair is U+FFFD to Go; a strict parser would refuse the whole event for it."""
+    return _ESCAPE.sub(lambda m: rb"\ufffd" if m.group(1) else m.group(0), text)
+
+
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+
+
+def _prune(text: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+    """Replace every value nested deeper than MAX_DEPTH by a marker string; return text and pieces."""
+    depth = start = end = 0
+    parts: list[bytes] = []
+    pieces: dict[bytes, bytes] = {}
+    stem = b"ashiato-deep-"
+    while stem in text:
+        stem += b"-"
+    for token in _TOKEN.finditer(text):
+        character = text[token.start()]
+        if character in b"[{":
+            depth += 1
+            if depth == MAX_DEPTH:
+                start = token.start()
+        elif character in b"]}":
+            if depth == MAX_DEPTH:
+                marker = b'"' + stem + str(len(pieces)).encode() + b'."'
+                pieces[marker] = text[start : token.end()]
+                parts += [text[end:start], marker]
+                end = token.end()
+            depth -= 1
+    if depth != 0:
+        raise NotAnEvent("json-invalid", "brackets do not match")
+    return b"".join([*parts, text[end:]]), pieces
+
+
+def _restore(text: bytes, pieces: dict[bytes, bytes]) -> bytes:
+    for marker, piece in pieces.items():
+        text = text.replace(marker, piece)
+    return text
+
+
+def _replace_markers(text: bytes, pieces: dict[bytes, bytes]) -> bytes:
+    for marker in pieces:
+        text = text.replace(marker, b"null")
+    return text
+
+
+# --- back to JSON ---------------------------------------------------------------------------------
+
+
+def encode(decoded: Decoded) -> bytes:
+    """The event as JSON text, as it came (as JSON values), with kind and apiVersion always there."""
+    event = decoded.event
+    members: dict[str, Any] = {"kind": "Event", "apiVersion": API_VERSION}
+    for name in AuditEvent.__struct_fields__[2:]:
+        value = getattr(event, name)
+        if value is not UNSET:
+            members[name] = value
+    return _encode(overlay(members, decoded.unparsed))
+
+
+def overlay(members: dict[str, Any], unparsed: dict[str, Any] | None) -> dict[str, Any]:
+    """Apply ``unparsed`` to what the columns say: absences, fields of nested objects, original texts."""
+    if not unparsed:
+        return members
+    marks = unparsed.get("", {})
+    for path in marks.get("absent", ()):
+        name, _, key = path.partition(".")
+        if not key:
+            members.pop(name, None)
+        elif name in members:
+            fields = members[name]
+            if isinstance(fields, Struct):
+                setattr(fields, key, UNSET)
+            else:
+                fields.pop(key, None)
+    for name, value in unparsed.items():
+        if name == "":
+            continue
+        if name in _NESTED and isinstance(value, dict):
+            fields = members.get(name, {})
+            if isinstance(fields, Struct):
+                fields = {k: getattr(fields, k) for k in fields.__struct_fields__ if getattr(fields, k) is not UNSET}
+            members[name] = {**fields, **value}
+        else:
+            members[name] = value
+    for name, text in marks.get("text", {}).items():
+        members[name] = Raw(text.encode())
+    return members
+
+
+# --- a whole post or file --------------------------------------------------------------------------
+
+
+class _Envelope(Struct, gc=False):
+    kind: str = ""
+    apiVersion: str = ""
+    items: list[Raw] | None = None
+
+
+_decode_envelope = msgspec.json.Decoder(_Envelope).decode
+_decode_array = msgspec.json.Decoder(list[Raw]).decode
+
+
+def split(body: bytes) -> list[bytes | Quarantined]:
+    """The events of an EventList, a JSON array or a single Event, in order, as JSON text each.
+
+    What is not an event list is one ``Quarantined``; a list with a broken item still gives its
+    neighbours, and one that ends too early gives the items before the cut and the rest as quarantined.
+    """
+    start = body.lstrip()[:1]
+    try:
+        if start == b"[":
+            return [bytes(item) for item in _decode_array(body)]
+        envelope = _decode_envelope(body)
+    except msgspec.ValidationError as error:
+        return [Quarantined("kind-unknown", f"neither an EventList nor an Event: {error}", body)]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if start in (b"{", b"["):
+            return _split_leniently(body, error)
+        return [Quarantined("json-invalid", f"not JSON: {error}", body)]
+    return _open(envelope, body)
+
+
+def _open(envelope: _Envelope, body: bytes) -> list[bytes | Quarantined]:
+    if envelope.apiVersion not in KNOWN_API_VERSIONS:
+        reason = f"apiVersion is {envelope.apiVersion[:80]!r}, not {API_VERSION}"
+        return [Quarantined("kind-unknown", reason, body)]
+    if envelope.kind == "EventList" or (envelope.kind == "" and envelope.items is not None):
+        return [bytes(item) for item in envelope.items or ()]
+    if envelope.kind in ("", "Event"):
+        return [body]
+    return [Quarantined("kind-unknown", f"kind is {envelope.kind[:80]!r}, not EventList or Event", body)]
+
+
+def _split_leniently(body: bytes, error: Exception) -> list[bytes | Quarantined]:
+    """Cut a list into its items by brackets alone, so that one bad item costs nothing but itself."""
+    reason = f"not JSON: {error}" if not isinstance(error, RecursionError) else "nested too deeply"
+    spans = list(_item_spans(body))
+    if not spans:
+        if isinstance(error, RecursionError) or _is_event_like(body):
+            return [body]
+        return [Quarantined("json-invalid", reason, body)]
+    pieces: list[bytes | Quarantined] = []
+    before = body.rfind(b"[", 0, spans[0][0]) + 1
+    for begin, end in spans:
+        stray = body[before:begin].strip(b", \r\n\t")
+        if stray:
+            pieces.append(Quarantined("json-invalid", f"text between two events ({reason})", stray))
+        if end:
+            pieces.append(body[begin:end])
+        before = end
+    if spans[-1][1] == 0:
+        pieces.append(Quarantined("json-invalid", f"the list ends within an event ({reason})", body[spans[-1][0] :]))
+    return pieces
+
+
+def _is_event_like(body: bytes) -> bool:
+    return b'"auditID"' in body and body.rstrip()[-1:] == b"}"
+
+
+def _item_spans(body: bytes) -> Iterator[tuple[int, int]]:
+    """Spans of the objects in the top-level array or in the member ``items``; end 0 where the text ends."""
+    depth = 0
+    begin = -1
+    item_depth = 2 if body.lstrip()[:1] == b"[" else 3
+    previous = b""
+    inside = item_depth == 2
+    for token in _TOKEN.finditer(body):
+        text = token.group()
+        if text in (b"{", b"["):
+            depth += 1
+            if item_depth == 3 and depth == 2:
+                inside = text == b"[" and previous == b'"items"'
+            if inside and depth == item_depth and text == b"{":
+                begin = token.start()
+        elif text in (b"}", b"]"):
+            if depth == item_depth and begin >= 0:
+                yield begin, token.end()
+                begin = -1
+            depth -= 1
+        elif depth == item_depth - 2:
+            previous = text
+    if begin >= 0:
+        yield begin, 0
+    elif depth > 0 and inside and depth == item_depth - 1:
+        tail = body.rfind(b"}") + 1
+        if body[tail:].strip(b" ,\r\n\t"):
+            yield tail, 0

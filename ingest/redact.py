@@ -1,0 +1,312 @@
+"""Take secrets out of an event before anything touches the disk.
+
+A secret value becomes ``redacted:<key id>:<fingerprint>``: HMAC-SHA256 under a key of this
+installation, so that equal values still match without being known. What cannot be parsed cannot be
+redacted: it is sealed (AES-256-GCM) under a key derived from the same one.
+
+What is taken out: data and stringData of Secrets in every form (object, list, table, strategic merge,
+merge and JSON patch, server-side apply, last-applied annotation, webhook patch annotations, error
+messages that repeat the object), tokens of TokenRequest and TokenReview, credentials in a query string.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_plus
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from msgspec import UNSET, Raw
+
+from ingest.event import Decoded, NotAnEvent, Quarantined, decode, encode
+from lake.errors import AshiatoError
+
+KEY_BYTES = 32
+_SECRET_FIELDS = ("data", "stringData")
+_CREDENTIAL_PARAMETERS = frozenset(
+    "access_token id_token refresh_token token bearer bearer_token auth authorization password passwd pwd secret "
+    "client_secret api_key apikey credential credentials sig signature x-amz-signature x-amz-security-token "
+    "x-amz-credential x-goog-signature x-goog-credential".split()
+)
+_SECRET_KINDS = (b'"Secret"', b'"SecretList"', b'Secret\\"', b'"TokenRe', b"TokenRe")
+
+
+class Redactor:
+    """Replaces secret values by keyed fingerprints, and seals what cannot be parsed.
+
+    ``key`` is 32 random bytes, the same for every sink and importer that writes into one lake:
+    fingerprints of different keys do not match, and neither would the ids of redacted events.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != KEY_BYTES:
+            raise AshiatoError("redaction-key-invalid", f"the redaction key has {len(key)} bytes, not {KEY_BYTES}")
+        self._mac_key = hmac.digest(key, b"ashiato redaction fingerprint v1", "sha256")
+        self._seal = AESGCM(hmac.digest(key, b"ashiato quarantine seal v1", "sha256"))
+        self.key_id = hmac.digest(key, b"ashiato key id v1", "sha256").hex()[:8]
+
+    def __repr__(self) -> str:
+        return f"Redactor(key_id={self.key_id!r})"
+
+    def fingerprint(self, value: bytes) -> str:
+        """The text that stands for *value*: equal for equal values under one key."""
+        digest = hmac.digest(self._mac_key, value, hashlib.sha256).hex()[:24]
+        return f"redacted:{self.key_id}:{digest}"
+
+    def seal(self, payload: bytes) -> bytes:
+        """Encrypt bytes that could not be parsed: 12 bytes nonce, then AES-256-GCM."""
+        nonce = secrets.token_bytes(12)
+        return nonce + self._seal.encrypt(nonce, payload, None)
+
+    def unseal(self, sealed: bytes) -> bytes:
+        """The bytes that were sealed; AshiatoError ``seal-broken`` with another key or altered bytes."""
+        try:
+            return self._seal.decrypt(sealed[:12], sealed[12:], None)
+        except (InvalidTag, ValueError):
+            raise AshiatoError(
+                "seal-broken",
+                "these bytes were sealed with another key, or altered since",
+                "name the redaction key that the sink or importer used: --redaction-key FILE",
+            ) from None
+
+    def redact(self, raw: bytes, decoded: Decoded) -> bool:
+        """Take the secrets out of *decoded* (in place); True when something changed.
+
+        ``raw`` is the text it was decoded from: a cheap look at it spares most events the walk.
+        """
+        event = decoded.event
+        changed = False
+        uri = event.requestURI
+        if uri is not UNSET and "?" in uri:
+            clean = self._redact_query(uri)
+            if clean != uri:
+                event.requestURI = clean
+                changed = True
+        reference = event.objectRef
+        secret = token = False
+        if reference is not UNSET:
+            resource = reference.resource
+            secret = resource == "secrets"
+            token = resource == "tokenreviews" or reference.subresource == "token"
+        if not (secret or token or any(kind in raw for kind in _SECRET_KINDS)):
+            return changed
+        walker = _Walker(self, token)
+        for name in ("requestObject", "responseObject"):
+            body = getattr(event, name)
+            if body is not UNSET:
+                clean_body = walker.body(bytes(body), secret)
+                if clean_body is not None:
+                    setattr(event, name, Raw(clean_body))
+                    changed = True
+        status = event.responseStatus
+        if secret and status is not UNSET:
+            if status.message is not UNSET:
+                status.message = walker.text(status.message)
+            if status.details is not UNSET:
+                status.details = Raw(walker.body(bytes(status.details), secret) or bytes(status.details))
+        if secret and event.annotations is not UNSET:
+            event.annotations = {key: walker.annotation(value) for key, value in event.annotations.items()}
+        if decoded.unparsed:
+            decoded.unparsed = self._redact_unparsed(decoded.unparsed, walker, secret)
+        return changed or walker.changed
+
+    def _redact_unparsed(self, unparsed: dict[str, Any], walker: _Walker, secret: bool) -> dict[str, Any]:
+        clean: dict[str, Any] = {}
+        for name, value in unparsed.items():
+            if name == "":
+                marks = dict(value)
+                if "text" in marks:
+                    # The original text of a pruned or normalised body: too odd to redact inside.
+                    walker.changed = True
+                    marks["text"] = {k: json.dumps(self.fingerprint(v.encode())) for k, v in marks["text"].items()}
+                clean[name] = marks
+            elif isinstance(value, Raw):
+                clean[name] = Raw(walker.body(bytes(value), secret) or bytes(value))
+            elif isinstance(value, dict):
+                clean[name] = {
+                    k: Raw(walker.body(bytes(v), secret) or bytes(v)) if isinstance(v, Raw) else v
+                    for k, v in value.items()
+                }
+            else:
+                clean[name] = value
+        return clean
+
+    def _redact_query(self, uri: str) -> str:
+        path, _, query = uri.partition("?")
+        parts = re.split("([&;])", query)
+        for index in range(0, len(parts), 2):
+            name, equals, value = parts[index].partition("=")
+            if equals and value and unquote_plus(name).strip().lower() in _CREDENTIAL_PARAMETERS:
+                fingerprint = self.fingerprint(unquote_plus(value).encode("utf-8", "replace"))
+                if not value.startswith("redacted:"):
+                    parts[index] = f"{name}={fingerprint}"
+        return f"{path}?{''.join(parts)}"
+
+
+class _Walker:
+    """Walks JSON values of one event; ``changed`` tells whether it replaced anything."""
+
+    def __init__(self, redactor: Redactor, token: bool) -> None:
+        self._redactor = redactor
+        self._token = token
+        self.changed = False
+
+    def body(self, text: bytes, secret: bool) -> bytes | None:
+        """The redacted JSON text, or None when nothing in it was secret."""
+        try:
+            value = msgspec.json.decode(text)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            try:
+                value = json.loads(text)
+            except (ValueError, RecursionError):
+                self.changed = True
+                return json.dumps(self._redactor.fingerprint(text)).encode()
+        before, self.changed = self.changed, False
+        value = self._walk(value, secret)
+        touched, self.changed = self.changed, self.changed or before
+        return msgspec.json.encode(value) if touched else None
+
+    def text(self, value: str) -> str:
+        """Error messages of the API server may repeat the whole object: cut it there."""
+        at = min(
+            (i for i in (value.find("Invalid value:"), value.find('{"'), value.find('{\\"')) if i >= 0), default=-1
+        )
+        if at < 0:
+            return value
+        cut = value[at:]
+        if cut.startswith("redacted:") or (cut.startswith("Invalid value: redacted:")):
+            return value
+        self.changed = True
+        head = "Invalid value: " if cut.startswith("Invalid value:") else ""
+        return value[:at] + head + self._redactor.fingerprint(cut.encode())
+
+    def annotation(self, value: str) -> str:
+        """An annotation whose value is JSON may carry a Secret or a patch of one."""
+        if value[:1] not in ("{", "["):
+            return self.text(value)
+        clean = self.body(value.encode("utf-8", "replace"), True)
+        return value if clean is None else clean.decode()
+
+    def _walk(self, value: Any, secret: bool) -> Any:
+        if isinstance(value, dict):
+            return self._walk_object(value, secret)
+        if isinstance(value, list):
+            if secret and value and all(isinstance(item, dict) and "op" in item for item in value):
+                return [self._walk_patch_operation(item) for item in value]
+            return [self._walk(item, secret) for item in value]
+        if isinstance(value, str) and secret:
+            return self.text(value)
+        return value
+
+    def _walk_object(self, value: dict[str, Any], secret: bool) -> dict[str, Any]:
+        kind = value.get("kind")
+        secret = secret or kind in ("Secret", "SecretList")
+        token = self._token or kind in ("TokenRequest", "TokenReview")
+        clean: dict[str, Any] = {}
+        for key, item in value.items():
+            if secret and key in _SECRET_FIELDS:
+                clean[key] = self._hide(item)
+            elif token and key in ("spec", "status") and isinstance(item, dict) and item.get("token"):
+                clean[key] = {**item, "token": self._hide(item["token"])}
+            elif key.endswith("last-applied-configuration") and isinstance(item, str):
+                clean[key] = self._last_applied(item, secret)
+            else:
+                clean[key] = self._walk(item, secret)
+        return clean
+
+    def _walk_patch_operation(self, operation: dict[str, Any]) -> dict[str, Any]:
+        path = operation.get("path")
+        first = path.split("/")[1:2] if isinstance(path, str) else []
+        if first and first[0].replace("~1", "/").replace("~0", "~") in _SECRET_FIELDS and "value" in operation:
+            return {**operation, "value": self._hide(operation["value"])}
+        if isinstance(path, str) and path.endswith("last-applied-configuration"):
+            value = operation.get("value")
+            if isinstance(value, str):
+                return {**operation, "value": self._last_applied(value, True)}
+        return {key: self._walk(item, True) for key, item in operation.items()}
+
+    def _last_applied(self, text: str, secret: bool) -> str:
+        clean = self.body(text.encode("utf-8", "replace"), secret) if secret or "Secret" in text else None
+        return text if clean is None else clean.decode()
+
+    def _hide(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: self._hide(item) for key, item in value.items()}
+        if value is None:
+            return None
+        if isinstance(value, str):
+            if re.fullmatch(r"redacted:[0-9a-f]{8}:[0-9a-f]{24}", value):
+                return value
+            plain = value.encode("utf-8", "replace")
+            try:
+                # data is base64 of what stringData says plainly: equal values get one fingerprint.
+                plain = base64.b64decode(plain, validate=True)
+            except (binascii.Error, ValueError):
+                pass
+        else:
+            plain = msgspec.json.encode(value)
+        self.changed = True
+        return self._redactor.fingerprint(plain)
+
+
+def accept(raw: bytes, redactor: Redactor) -> bytes | Quarantined:
+    """Validate and redact one event: the JSON text that may be made durable, or why it is no event."""
+    try:
+        decoded = decode(raw)
+    except NotAnEvent as error:
+        return Quarantined(error.code, error.reason, raw)
+    return encode(decoded) if redactor.redact(raw, decoded) else raw
+
+
+def load_redactor(key_file: Path | None = None) -> Redactor:
+    """The redactor of this installation; its key file is made (mode 0600) on first use.
+
+    Default place: ``$ASHIATO_REDACTION_KEY``, else ``$XDG_STATE_HOME/ashiato/redaction.key``
+    (``~/.local/state``). Sinks and importers of one lake must share it.
+    """
+    path = key_file or Path(os.environ.get("ASHIATO_REDACTION_KEY") or _default_key_file())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            pass
+        else:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(secrets.token_hex(KEY_BYTES).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        if path.stat().st_mode & 0o077:
+            raise AshiatoError(
+                "redaction-key-readable",
+                f"{path} can be read by others than its owner",
+                f"chmod 600 {path}",
+            )
+        return Redactor(bytes.fromhex(path.read_text().strip()))
+    except OSError as error:
+        raise AshiatoError(
+            "redaction-key-unreadable",
+            f"cannot read or make the redaction key {path}: {error.strerror}",
+            "name another place: --redaction-key FILE or ASHIATO_REDACTION_KEY",
+        ) from None
+    except ValueError:
+        raise AshiatoError(
+            "redaction-key-invalid",
+            f"{path} does not hold 64 hexadecimal digits",
+            "restore it from a copy; a new key gives new fingerprints",
+        ) from None
+
+
+def _default_key_file() -> Path:
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "ashiato" / "redaction.key"

@@ -1,0 +1,157 @@
+"""Read the lake with DuckDB: a locked-down connection with the lake's views, Arrow out.
+
+The connection reads files of the lake and nothing else: no other file, no network, no extension, no
+settings. Free text from a person goes through ``select``, which takes exactly one SELECT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from lake.delta import DataFile, Lake
+from lake.errors import UsageError
+from lake.schema import TABLES, Table
+from lake.timerange import TimeRange
+
+_DUCKDB_TYPES = {
+    pa.string(): "VARCHAR",
+    pa.list_(pa.string()): "VARCHAR[]",
+    pa.timestamp("us", tz="UTC"): "TIMESTAMP WITH TIME ZONE",
+    pa.int32(): "INTEGER",
+    pa.int64(): "BIGINT",
+    pa.bool_(): "BOOLEAN",
+    pa.binary(): "BLOB",
+    pa.date32(): "DATE",
+}
+
+# A request is named by what the server says about it together; auditID alone is the client's choice.
+# Branch one needs no look at other rows, so filters reach the files; branch two is small, because a
+# kube-apiserver writes earlier stages only of long-running requests, of 401s and where asked to.
+_REQUESTS = """
+CREATE VIEW requests AS
+WITH staged AS (
+    SELECT * REPLACE (coalesce(request_received_at, stage_at) AS request_received_at),
+           CASE stage WHEN 'RequestReceived' THEN 0 WHEN 'ResponseStarted' THEN 1 ELSE 2 END AS stage_rank
+    FROM events
+)
+SELECT * EXCLUDE (stage_rank) FROM staged WHERE stage_rank = 2
+UNION ALL
+SELECT * EXCLUDE (stage_rank) FROM staged AS earlier
+WHERE stage_rank < 2 AND NOT EXISTS (
+    SELECT 1 FROM staged AS later
+    WHERE later.stage_rank > earlier.stage_rank
+      AND later.audit_id = earlier.audit_id AND later.cluster = earlier.cluster
+      AND later.request_received_at = earlier.request_received_at
+      AND later.request_uri IS NOT DISTINCT FROM earlier.request_uri
+      AND later.verb IS NOT DISTINCT FROM earlier.verb
+      AND later.user_name IS NOT DISTINCT FROM earlier.user_name
+)
+"""
+
+_FINDINGS = """
+CREATE VIEW findings AS
+SELECT * FROM finding_revisions
+QUALIFY row_number() OVER (PARTITION BY finding_id ORDER BY detected_at DESC, lake_version DESC) = 1
+"""
+
+
+def connect(
+    lake: Lake,
+    time_range: TimeRange = TimeRange(),
+    *,
+    clusters: Sequence[str] | None = None,
+    version: int | None = None,
+    memory_limit: str | None = None,
+    threads: int | None = None,
+) -> duckdb.DuckDBPyConnection:
+    """A connection that sees the lake's rows of *time_range* (by stage_at) and *clusters*, and no file else.
+
+    Views: ``events`` (every stage), ``requests`` (one row a request: its latest stage;
+    ``request_received_at`` never null), ``findings`` (latest revision of each), ``finding_revisions``,
+    ``quarantine``. ``version`` pins the events table to an older version. The snapshot does not move
+    while the connection lives.
+    """
+    con = duckdb.connect(
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            **({"memory_limit": memory_limit} if memory_limit else {}),
+            **({"threads": str(threads)} if threads else {}),
+        }
+    )
+    con.execute("SET TimeZone = 'UTC'")
+    con.execute(f"SET allowed_directories = [{_quote(str(lake.folder.absolute()) + '/')}]")
+    con.execute("SET enable_external_access = false")
+    for name, view in (("events", "events"), ("quarantine", "quarantine"), ("findings", "finding_revisions")):
+        table = TABLES[name]
+        whole = TimeRange() if name == "findings" else time_range
+        files = lake.files(name, whole, clusters, version if name == "events" else None)
+        con.execute(_view(lake, table, view, files, whole))
+    con.execute(_REQUESTS)
+    con.execute(_FINDINGS)
+    con.execute("SET lock_configuration = true")
+    return con
+
+
+def _view(lake: Lake, table: Table, view: str, files: Sequence[DataFile], time_range: TimeRange) -> str:
+    if not files:
+        nothing = ", ".join(f"NULL::{_DUCKDB_TYPES[c.type]} AS {_name(c.name)}" for c in table.columns)
+        return f"CREATE VIEW {view} AS SELECT {nothing} WHERE false"
+    folder = lake.folder.absolute() / table.name
+    paths = ", ".join(_quote(str(folder / file.path)) for file in files)
+    columns = ", ".join(_name(c.name) for c in table.columns)
+    source = f"read_parquet([{paths}], hive_partitioning = true, hive_types = {{'cluster': VARCHAR, 'date': DATE}})"
+    bounds = []
+    if time_range.since:
+        bounds.append(f"{table.time} >= {_moment(time_range.since)}")
+    if time_range.until:
+        bounds.append(f"{table.time} < {_moment(time_range.until)}")
+    where = f" WHERE {' AND '.join(bounds)}" if bounds else ""
+    return f"CREATE VIEW {view} AS SELECT {columns} FROM {source}{where}"
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _name(text: str) -> str:
+    return f'"{text}"'
+
+
+def _moment(moment: datetime) -> str:
+    return f"TIMESTAMPTZ '{moment.isoformat()}'"
+
+
+def check_select(con: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Raise UsageError unless *sql* is exactly one SELECT (WITH, VALUES and FROM-first count as such)."""
+    try:
+        statements = con.extract_statements(sql)
+    except duckdb.Error as error:
+        raise UsageError("sql-invalid", f"not SQL: {_first_line(error)}", "see the columns: ashiato schema") from None
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise UsageError(
+            "sql-not-select", "exactly one SELECT is allowed here", "the lake is read-only; write one SELECT statement"
+        )
+
+
+def select(con: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, Any] | None = None) -> pa.Table:
+    """Run one SELECT with bound ``$name`` parameters; the result as an Arrow table.
+
+    Raises UsageError ``sql-not-select`` or ``sql-invalid``.
+    """
+    check_select(con, sql)
+    try:
+        return con.execute(sql, dict(params) if params else None).to_arrow_table()
+    except duckdb.Error as error:
+        raise UsageError(
+            "sql-invalid", _first_line(error), "tables: events, requests, findings, quarantine; columns: ashiato schema"
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
