@@ -159,7 +159,7 @@ def decode(raw: bytes) -> Decoded:
         or not _is_canonical(event.requestReceivedTimestamp)
         or event.user is UNSET
         or event.responseStatus is not UNSET
-        and event.responseStatus.metadata is UNSET
+        and (event.responseStatus.metadata is UNSET or event.responseStatus.code is UNSET)
         or event.objectRef is not UNSET
         and event.objectRef == _NO_REFERENCE
         or event.impersonatedUser is not UNSET
@@ -273,6 +273,8 @@ def _decode_loosely(raw: bytes) -> Decoded:
     status = event.responseStatus
     if status is not UNSET and status.metadata is UNSET and "metadata" not in rest.get("responseStatus", {}):
         absent.append("responseStatus.metadata")
+    if status is not UNSET and "responseStatus" not in rest and _encode(status) in (b"{}", b'{"metadata":{}}'):
+        rest["responseStatus"] = {}
     for name, empty in (("objectRef", _NO_REFERENCE), ("impersonatedUser", _NO_USER)):
         if getattr(event, name) == empty and name not in rest:
             rest[name] = {}
