@@ -14,7 +14,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -285,7 +285,9 @@ class Lake:
                 for file in _data_files(DeltaTable(str(self.folder / name), version=step), table):
                     if file.path not in old and Path(file.path).name.startswith("part-"):
                         fresh[file.path] = file
-        return _merge(TimeRange(f.since, f.until) for f in fresh.values() if f.since and f.until)
+        return _merge(
+            TimeRange(f.since, f.until + timedelta(microseconds=1)) for f in fresh.values() if f.since and f.until
+        )
 
     # --- re-deliveries -----------------------------------------------------------------------------
 

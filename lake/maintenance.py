@@ -99,23 +99,22 @@ def _merge(lake: Lake, table: Table, group: Sequence[DataFile], memory_limit: st
     sources = ", ".join("'" + str(folder / file.path).replace("'", "''") + "'" for file in group)
     columns = ", ".join(f'"{column}"' for column in table.file_schema.names)
     order = ", ".join(f'"{key}"' for key in table.sort_by)
-    # A key stored twice (two writers racing on a store without atomic commits) is one row.
-    once = f"QUALIFY row_number() OVER (PARTITION BY {table.key}) = 1" if table.key else ""
     quoted = str(target).replace("'", "''")
     with tempfile.TemporaryDirectory(prefix="ashiato-compact-") as spill, duckdb.connect() as con:
         con.execute("SET TimeZone = 'UTC'")
         con.execute(f"SET memory_limit = '{memory_limit}'")
         con.execute(f"SET temp_directory = '{spill}'")
         con.execute("SET preserve_insertion_order = false")
-        con.execute(
-            f"COPY (SELECT {columns} FROM read_parquet([{sources}], hive_partitioning = false) {once} ORDER BY {order}) "
-            f"TO '{quoted}' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL {COMPRESSION_LEVEL}, "
-            f"ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
-        )
         distinct = f"count(DISTINCT {table.key})" if table.key else "count(*)"
-        check = con.execute(
-            f"SELECT {distinct} AS rows FROM read_parquet([{sources}], hive_partitioning = false)"
-        ).to_arrow_table()
+        source = f"read_parquet([{sources}], hive_partitioning = false)"
+        check = con.execute(f"SELECT count(*) AS total, {distinct} AS rows FROM {source}").to_arrow_table()
+        # A key stored twice (two writers racing on a store without atomic commits) is kept once.
+        repeated = check["total"][0].as_py() != check["rows"][0].as_py()
+        once = f"QUALIFY row_number() OVER (PARTITION BY {table.key}) = 1" if repeated else ""
+        con.execute(
+            f"COPY (SELECT {columns} FROM {source} {once} ORDER BY {order}) TO '{quoted}' (FORMAT parquet, "
+            f"COMPRESSION zstd, COMPRESSION_LEVEL {COMPRESSION_LEVEL}, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
+        )
     expected = check["rows"][0].as_py()
     data = ds.dataset(target, format="parquet", schema=table.file_schema)
     facts = data.to_table(columns=list(table.statistics))
