@@ -154,26 +154,33 @@ def decode(raw: bytes) -> Decoded:
         event = _decode_event(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _decode_loosely(raw)
+    status = event.responseStatus
     if (
-        not _is_canonical(event.stageTimestamp)
+        event.user is UNSET
+        or (status is not UNSET and (status.metadata is UNSET or status.code is UNSET))
+        or (event.objectRef is not UNSET and event.objectRef == _NO_REFERENCE)
+        or (event.impersonatedUser is not UNSET and event.impersonatedUser == _NO_USER)
+        or not _is_canonical(event.stageTimestamp)
         or not _is_canonical(event.requestReceivedTimestamp)
-        or event.user is UNSET
-        or event.responseStatus is not UNSET
-        and (event.responseStatus.metadata is UNSET or event.responseStatus.code is UNSET)
-        or event.objectRef is not UNSET
-        and event.objectRef == _NO_REFERENCE
-        or event.impersonatedUser is not UNSET
-        and event.impersonatedUser == _NO_USER
-        or event.verb == "patch"
-        and event.requestObject is not UNSET
-        or not raw.isascii()
-        and not _is_utf8(raw)
+        or not (raw.isascii() or _is_utf8(raw))
     ):
         return _decode_loosely(raw)
     _require(event)
-    if event.apiVersion == "audit.k8s.io/v1beta1" or event.apiVersion == "audit.k8s.io/v1alpha1":
-        return Decoded(event, {"apiVersion": event.apiVersion})
+    if event.verb == "patch" and event.requestObject is not UNSET:
+        texts: dict[str, str] = {}
+        _normalise_body(event, "requestObject", texts)
+        if texts:
+            return Decoded(event, _versioned(event, {"": {"text": texts}}))
+    if event.apiVersion is not UNSET and event.apiVersion != API_VERSION and event.apiVersion:
+        return Decoded(event, _versioned(event, {}))
     return Decoded(event)
+
+
+def _versioned(event: AuditEvent, rest: dict[str, Any]) -> dict[str, Any]:
+    """Keep an apiVersion other than today's in *rest*, which is returned."""
+    if event.apiVersion not in (UNSET, API_VERSION, ""):
+        rest["apiVersion"] = event.apiVersion
+    return rest
 
 
 _NO_REFERENCE = ObjectReference()
@@ -185,9 +192,9 @@ def _require(event: AuditEvent) -> None:
         raise NotAnEvent("kind-unknown", f"kind is {event.kind!r}, not Event")
     if event.apiVersion is not UNSET and event.apiVersion not in KNOWN_API_VERSIONS:
         raise NotAnEvent("kind-unknown", f"apiVersion is {event.apiVersion!r}, not {API_VERSION}")
-    for name in ("auditID", "stage", "level"):
-        if getattr(event, name) is UNSET:
-            raise NotAnEvent("field-missing", f"no {name}: every audit event has one")
+    if event.auditID is UNSET or event.stage is UNSET or event.level is UNSET:
+        name = next(name for name in ("auditID", "stage", "level") if getattr(event, name) is UNSET)
+        raise NotAnEvent("field-missing", f"no {name}: every audit event has one")
     if event.stageTimestamp is UNSET:
         raise NotAnEvent("field-missing", "no stageTimestamp, requestReceivedTimestamp or timestamp")
 
@@ -200,14 +207,26 @@ def _is_utf8(raw: bytes) -> bool:
     return True
 
 
+# Days up to the 28th exist in every month, so this decides for most times without building a date.
+_COMMON_TIME = re.compile(
+    r"(?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z", re.ASCII
+).fullmatch
+_ANY_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII).fullmatch
+
+
 def _is_canonical(text: str | UnsetType) -> bool:
     """True for the 27 characters a kube-apiserver writes: 2026-11-23T08:33:56.859720Z."""
-    if text is UNSET or len(text) != 27 or text[26] != "Z" or text[10] != "T" or text[19] != ".":
+    if text is UNSET:
+        return False
+    if _COMMON_TIME(text):
+        return True
+    if not _ANY_TIME(text):
         return False
     try:
-        return datetime.fromisoformat(text).year >= 1 and text.isascii() and text[13] == ":"
+        datetime.fromisoformat(text)
     except ValueError:
         return False
+    return True
 
 
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,18}))?(Z|z|[+-]\d\d:?\d\d)", re.ASCII)
@@ -278,8 +297,7 @@ def _decode_loosely(raw: bytes) -> Decoded:
     for name, empty in (("objectRef", _NO_REFERENCE), ("impersonatedUser", _NO_USER)):
         if getattr(event, name) == empty and name not in rest:
             rest[name] = {}
-    if event.apiVersion not in (UNSET, API_VERSION, ""):
-        rest["apiVersion"] = event.apiVersion
+    _versioned(event, rest)
     _require(event)
     marks: dict[str, Any] = {}
     if absent:

@@ -38,7 +38,10 @@ _CREDENTIAL_PARAMETERS = frozenset(
     "client_secret api_key apikey credential credentials sig signature x-amz-signature x-amz-security-token "
     "x-amz-credential x-goog-signature x-goog-credential".split()
 )
-_SECRET_KINDS = (b'"Secret"', b'"SecretList"', b'Secret\\"', b'"TokenRe', b"TokenRe")
+# A parameter that is named like a credential, or whose name is percent-encoded or padded.
+_MAYBE_CREDENTIAL = re.compile(
+    r"[?&;](?:" + "|".join(map(re.escape, sorted(_CREDENTIAL_PARAMETERS))) + r"|[^=&;]*[%+ \t][^=&;]*)=", re.IGNORECASE
+).search
 
 
 class Redactor:
@@ -51,12 +54,17 @@ class Redactor:
     def __init__(self, key: bytes) -> None:
         if len(key) != KEY_BYTES:
             raise AshiatoError("redaction-key-invalid", f"the redaction key has {len(key)} bytes, not {KEY_BYTES}")
+        self._key = key
         self._mac_key = hmac.digest(key, b"ashiato redaction fingerprint v1", "sha256")
         self._seal = AESGCM(hmac.digest(key, b"ashiato quarantine seal v1", "sha256"))
         self.key_id = hmac.digest(key, b"ashiato key id v1", "sha256").hex()[:8]
 
     def __repr__(self) -> str:
         return f"Redactor(key_id={self.key_id!r})"
+
+    def __reduce__(self) -> tuple[type[Redactor], tuple[bytes]]:
+        # Import workers get the key over a pipe; ciphers do not travel.
+        return (Redactor, (self._key,))
 
     def fingerprint(self, value: bytes) -> str:
         """The text that stands for *value*: equal for equal values under one key."""
@@ -87,7 +95,7 @@ class Redactor:
         event = decoded.event
         changed = False
         uri = event.requestURI
-        if uri is not UNSET and "?" in uri:
+        if uri is not UNSET and "?" in uri and _MAYBE_CREDENTIAL(uri):
             clean = self._redact_query(uri)
             if clean != uri:
                 event.requestURI = clean
@@ -98,7 +106,7 @@ class Redactor:
             resource = reference.resource
             secret = resource == "secrets"
             token = resource == "tokenreviews" or reference.subresource == "token"
-        if not (secret or token or any(kind in raw for kind in _SECRET_KINDS)):
+        if not (secret or token or b"Secret" in raw or b"TokenRe" in raw):
             return changed
         walker = _Walker(self, token)
         for name in ("requestObject", "responseObject"):
