@@ -22,8 +22,8 @@ import pyarrow as pa
 from lake.errors import AshiatoError, NothingToRead
 
 CHUNK_BYTES = 24 << 20
-MAX_LINE_BYTES = 64 << 20
-MAX_DOCUMENT_BYTES = 256 << 20
+MAX_LINE_BYTES = 128 << 20
+"""Longest line, and largest document: an EventList in one line is as long as it is."""
 STANDARD_INPUT = "-"
 _LOG_NAMES = (".json", ".jsonl", ".ndjson", ".log", ".audit", ".txt")
 _COMPRESSED = (".gz", ".zst", ".zstd")
@@ -160,6 +160,12 @@ class _Counted(io.RawIOBase):
 
 def _chunks(origin: str, stream: Any, position: Callable[[], int], chunk_bytes: int) -> Iterator[Chunk]:
     rest = bytes(stream.read(chunk_bytes))
+    while b"\n" not in rest and rest.lstrip()[:1] != b"[":
+        more = bytes(stream.read(max(chunk_bytes, 1 << 16)))
+        if not more:
+            break
+        rest += more
+        _check_line(origin, 1, rest)
     if rest[:3] == b"\xef\xbb\xbf":
         rest = rest[3:]
     if _is_document(rest):
@@ -171,16 +177,20 @@ def _chunks(origin: str, stream: Any, position: Callable[[], int], chunk_bytes: 
         cut = rest.rfind(b"\n") + 1 if more else len(rest)
         if cut == 0:
             rest += more
-            if len(rest) > MAX_LINE_BYTES and b"\n" not in rest:
-                raise AshiatoError(
-                    "line-too-long",
-                    f"{origin}:{line}: a line of more than {MAX_LINE_BYTES >> 20} MiB is no audit event",
-                    "the lines before it were read; look at the file with: head -c 1000",
-                )
+            _check_line(origin, line, rest)
             continue
         yield Chunk(origin, rest[:cut], line, False, position())
         line += rest.count(b"\n", 0, cut)
         rest = rest[cut:] + more
+
+
+def _check_line(origin: str, line: int, text: bytes) -> None:
+    if len(text) > MAX_LINE_BYTES and b"\n" not in text:
+        raise AshiatoError(
+            "line-too-long",
+            f"{origin}:{line}: a line of more than {MAX_LINE_BYTES >> 20} MiB is no audit event",
+            "the lines before it were read; look at the file with: head -c 1000",
+        )
 
 
 def _is_document(head: bytes) -> bool:
@@ -208,10 +218,10 @@ def _whole(origin: str, head: bytes, stream: Any) -> bytes:
         if not more:
             return b"".join(parts)
         size += len(more)
-        if size > MAX_DOCUMENT_BYTES:
+        if size > MAX_LINE_BYTES:
             raise AshiatoError(
                 "document-too-large",
-                f"{origin} is one JSON document of more than {MAX_DOCUMENT_BYTES >> 20} MiB",
+                f"{origin} is one JSON document of more than {MAX_LINE_BYTES >> 20} MiB",
                 "make it JSON lines first: jq -c '.items[]' or jq -c '.[]'",
             )
         parts.append(more)
