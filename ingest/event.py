@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import Meta, Raw, Struct
 
 API_GROUP = "audit.k8s.io/"
 API_VERSION = "audit.k8s.io/v1"
@@ -51,26 +51,31 @@ class NotAnEvent(Exception):
 Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 
 
+# Absent fields read None below, yet an explicit null does not fit the type: it takes the slower path,
+# which keeps it. (msgspec does not check defaults, which is what makes this possible.)
+_ABSENT: Any = None
+
+
 class User(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """authentication/v1 UserInfo."""
 
-    username: str | UnsetType = UNSET
-    uid: str | UnsetType = UNSET
-    groups: list[str] | UnsetType = UNSET
-    extra: dict[str, list[str]] | UnsetType = UNSET
+    username: str = _ABSENT
+    uid: str = _ABSENT
+    groups: list[str] = _ABSENT
+    extra: dict[str, list[str]] = _ABSENT
 
 
 class ObjectReference(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """audit/v1 ObjectReference."""
 
-    resource: str | UnsetType = UNSET
-    namespace: str | UnsetType = UNSET
-    name: str | UnsetType = UNSET
-    uid: str | UnsetType = UNSET
-    apiGroup: str | UnsetType = UNSET
-    apiVersion: str | UnsetType = UNSET
-    resourceVersion: str | UnsetType = UNSET
-    subresource: str | UnsetType = UNSET
+    resource: str = _ABSENT
+    subresource: str = _ABSENT
+    namespace: str = _ABSENT
+    name: str = _ABSENT
+    apiGroup: str = _ABSENT
+    apiVersion: str = _ABSENT
+    uid: str = _ABSENT
+    resourceVersion: str = _ABSENT
 
 
 class EmptyObject(Struct, forbid_unknown_fields=True, gc=False):
@@ -80,36 +85,40 @@ class EmptyObject(Struct, forbid_unknown_fields=True, gc=False):
 class Status(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """meta/v1 Status, as responseStatus."""
 
-    metadata: EmptyObject | UnsetType = UNSET
-    status: str | UnsetType = UNSET
-    message: str | UnsetType = UNSET
-    reason: str | UnsetType = UNSET
-    details: Raw | UnsetType = UNSET
-    code: Int32 | UnsetType = UNSET
+    metadata: EmptyObject = _ABSENT
+    status: str = _ABSENT
+    message: str = _ABSENT
+    reason: str = _ABSENT
+    details: Raw = _ABSENT
+    code: Int32 = _ABSENT
 
 
-class AuditEvent(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
-    """audit.k8s.io/v1 Event; UNSET is a field that was not there. Bodies stay JSON text."""
+class AuditEvent(Struct, forbid_unknown_fields=True, gc=False):
+    """audit.k8s.io/v1 Event; None is a field that was not there.
 
-    kind: str | UnsetType = UNSET
-    apiVersion: str | UnsetType = UNSET
-    level: str | UnsetType = UNSET
-    auditID: str | UnsetType = UNSET
-    stage: str | UnsetType = UNSET
-    requestURI: str | UnsetType = UNSET
-    verb: str | UnsetType = UNSET
-    user: User | UnsetType = UNSET
-    impersonatedUser: User | UnsetType = UNSET
-    sourceIPs: list[str] | UnsetType = UNSET
-    userAgent: str | UnsetType = UNSET
-    objectRef: ObjectReference | UnsetType = UNSET
-    responseStatus: Status | UnsetType = UNSET
-    requestObject: Raw | UnsetType = UNSET
-    responseObject: Raw | UnsetType = UNSET
-    requestReceivedTimestamp: str | UnsetType = UNSET
-    stageTimestamp: str | UnsetType = UNSET
-    annotations: dict[str, str] | UnsetType = UNSET
-    authenticationMetadata: Raw | UnsetType = UNSET
+    Bodies stay JSON text. So do user, impersonatedUser, responseStatus and annotations, whose few
+    different texts are parsed once each (``user_facts``, ``status_facts``, ``annotation_facts``).
+    """
+
+    kind: str = _ABSENT
+    apiVersion: str = _ABSENT
+    level: str = _ABSENT
+    auditID: str = _ABSENT
+    stage: str = _ABSENT
+    requestURI: str = _ABSENT
+    verb: str = _ABSENT
+    user: Raw = _ABSENT
+    impersonatedUser: Raw = _ABSENT
+    sourceIPs: list[str] = _ABSENT
+    userAgent: str = _ABSENT
+    objectRef: ObjectReference = _ABSENT
+    responseStatus: Raw = _ABSENT
+    requestObject: Raw = _ABSENT
+    responseObject: Raw = _ABSENT
+    requestReceivedTimestamp: str = _ABSENT
+    stageTimestamp: str = _ABSENT
+    annotations: Raw = _ABSENT
+    authenticationMetadata: Raw = _ABSENT
 
 
 @dataclass(slots=True)
@@ -143,6 +152,93 @@ _FIELD_TYPES: dict[str, dict[str, Any]] = {
 _BODIES = ("requestObject", "responseObject")
 _TIMES = ("requestReceivedTimestamp", "stageTimestamp")
 
+# --- fields whose texts repeat -------------------------------------------------------------------
+
+_MEMORY_TEXTS = 20_000
+_EXTRA = "authentication.kubernetes.io/"
+_SERVICE_ACCOUNT_GROUP = "system:serviceaccounts:"
+
+UserFacts = tuple[
+    str | None, str | None, list[str] | None, str | None, str | None, str | None,
+    str | None, str | None, str | None, str | None, Raw,
+]  # fmt: skip
+StatusFacts = tuple[int | None, str | None, str | None, str | None, Raw | None, Raw]
+AnnotationFacts = tuple[str | None, str | None, bool, str, Raw]
+
+_decode_user = msgspec.json.Decoder(User).decode
+_decode_status = msgspec.json.Decoder(Status).decode
+_decode_annotations = msgspec.json.Decoder(dict[str, str]).decode
+_users: dict[bytes, UserFacts] = {}
+_statuses: dict[bytes, StatusFacts] = {}
+_annotations: dict[bytes, AnnotationFacts] = {}
+
+
+def user_facts(raw: Raw) -> UserFacts:
+    """(username, uid, groups, extra as JSON, credential id, pod name, pod uid, node name,
+    service account namespace, service account name, canonical JSON) of a UserInfo.
+
+    The service account is named only when the group of its namespace agrees: a certificate can carry
+    any name, but not that group unless a signer put it there too.
+    """
+    text = bytes(raw)
+    facts = _users.get(text)
+    if facts is None:
+        user = _decode_user(text)
+        credential = pod_name = pod_uid = node_name = namespace = account = None
+        extra = user.extra
+        if extra is not None:
+            credential, pod_name, pod_uid, node_name = (
+                next(iter(extra.get(_EXTRA + key, ())), None)
+                for key in ("credential-id", "pod-name", "pod-uid", "node-name")
+            )
+        parts = user.username.split(":") if user.username is not None else []
+        if parts[:2] == ["system", "serviceaccount"] and len(parts) == 4 and user.groups is not None:
+            if _SERVICE_ACCOUNT_GROUP + parts[2] in user.groups:
+                namespace, account = parts[2], parts[3]
+        extra_text = None if extra is None else _encode(extra).decode()
+        facts = (
+            user.username, user.uid, user.groups, extra_text, credential, pod_name, pod_uid, node_name,
+            namespace, account, Raw(_encode(user)),
+        )  # fmt: skip
+        _remember(_users, text, facts)
+    return facts
+
+
+def status_facts(raw: Raw) -> StatusFacts:
+    """(code, status, reason, message, details, canonical JSON) of a responseStatus."""
+    text = bytes(raw)
+    facts = _statuses.get(text)
+    if facts is None:
+        status = _decode_status(text)
+        details = None if status.details is None else Raw(bytes(status.details))
+        facts = (status.code, status.status, status.reason, status.message, details, Raw(_encode(status)))
+        _remember(_statuses, text, facts)
+    return facts
+
+
+def annotation_facts(raw: Raw) -> AnnotationFacts:
+    """(decision, reason, truncated, JSON text, canonical JSON) of the annotations."""
+    text = bytes(raw)
+    facts = _annotations.get(text)
+    if facts is None:
+        annotations = _decode_annotations(text)
+        canonical = _encode(annotations)
+        facts = (
+            annotations.get("authorization.k8s.io/decision"),
+            annotations.get("authorization.k8s.io/reason"),
+            annotations.get("audit.k8s.io/truncated") == "true",
+            canonical.decode(),
+            Raw(canonical),
+        )
+        _remember(_annotations, text, facts)
+    return facts
+
+
+def _remember(memory: dict[bytes, Any], text: bytes, facts: Any) -> None:
+    if len(memory) >= _MEMORY_TEXTS or len(text) > 100_000:
+        memory.clear()
+    memory[text] = facts
+
 
 def decode(raw: bytes) -> Decoded:
     """One audit event from its JSON text.
@@ -152,50 +248,55 @@ def decode(raw: bytes) -> Decoded:
     """
     try:
         event = _decode_event(raw)
+        usual = (
+            event.user is not None
+            and user_facts(event.user) is not None
+            and (event.responseStatus is None or _is_usual(status_facts(event.responseStatus)))
+            and (event.annotations is None or annotation_facts(event.annotations) is not None)
+            and (event.objectRef is None or event.objectRef.resource is not None)
+            and (event.impersonatedUser is None or user_facts(event.impersonatedUser)[0] is not None)
+        )
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _decode_loosely(raw)
-    status = event.responseStatus
-    if (
-        event.user is UNSET
-        or (status is not UNSET and (status.metadata is UNSET or status.code is UNSET))
-        or (event.objectRef is not UNSET and event.objectRef == _NO_REFERENCE)
-        or (event.impersonatedUser is not UNSET and event.impersonatedUser == _NO_USER)
-        or not _is_canonical(event.stageTimestamp)
-        or not _is_canonical(event.requestReceivedTimestamp)
-        or not (raw.isascii() or _is_utf8(raw))
+    if not (
+        usual
+        and _is_canonical(event.stageTimestamp)
+        and _is_canonical(event.requestReceivedTimestamp)
+        and (raw.isascii() or _is_utf8(raw))
     ):
         return _decode_loosely(raw)
     _require(event)
-    if event.verb == "patch" and event.requestObject is not UNSET:
+    if event.verb == "patch" and event.requestObject is not None:
         texts: dict[str, str] = {}
         _normalise_body(event, "requestObject", texts)
         if texts:
             return Decoded(event, _versioned(event, {"": {"text": texts}}))
-    if event.apiVersion is not UNSET and event.apiVersion != API_VERSION and event.apiVersion:
+    if event.apiVersion is not None and event.apiVersion != API_VERSION and event.apiVersion:
         return Decoded(event, _versioned(event, {}))
     return Decoded(event)
 
 
+def _is_usual(status: StatusFacts) -> bool:
+    """With a code, and with the empty metadata that a kube-apiserver always writes."""
+    return status[0] is not None and b'"metadata"' in bytes(status[5])
+
+
 def _versioned(event: AuditEvent, rest: dict[str, Any]) -> dict[str, Any]:
     """Keep an apiVersion other than today's in *rest*, which is returned."""
-    if event.apiVersion not in (UNSET, API_VERSION, ""):
+    if event.apiVersion not in (None, API_VERSION, ""):
         rest["apiVersion"] = event.apiVersion
     return rest
 
 
-_NO_REFERENCE = ObjectReference()
-_NO_USER = User()
-
-
 def _require(event: AuditEvent) -> None:
-    if event.kind is not UNSET and event.kind != "Event":
+    if event.kind is not None and event.kind != "Event":
         raise NotAnEvent("kind-unknown", f"kind is {event.kind!r}, not Event")
-    if event.apiVersion is not UNSET and event.apiVersion not in KNOWN_API_VERSIONS:
+    if event.apiVersion is not None and event.apiVersion not in KNOWN_API_VERSIONS:
         raise NotAnEvent("kind-unknown", f"apiVersion is {event.apiVersion!r}, not {API_VERSION}")
-    if event.auditID is UNSET or event.stage is UNSET or event.level is UNSET:
-        name = next(name for name in ("auditID", "stage", "level") if getattr(event, name) is UNSET)
+    if event.auditID is None or event.stage is None or event.level is None:
+        name = next(name for name in ("auditID", "stage", "level") if getattr(event, name) is None)
         raise NotAnEvent("field-missing", f"no {name}: every audit event has one")
-    if event.stageTimestamp is UNSET:
+    if event.stageTimestamp is None:
         raise NotAnEvent("field-missing", "no stageTimestamp, requestReceivedTimestamp or timestamp")
 
 
@@ -214,9 +315,9 @@ _COMMON_TIME = re.compile(
 _ANY_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII).fullmatch
 
 
-def _is_canonical(text: str | UnsetType) -> bool:
+def _is_canonical(text: str | None) -> bool:
     """True for the 27 characters a kube-apiserver writes: 2026-11-23T08:33:56.859720Z."""
-    if text is UNSET:
+    if text is None:
         return False
     if _COMMON_TIME(text):
         return True
@@ -272,14 +373,14 @@ def _decode_loosely(raw: bytes) -> Decoded:
         raise NotAnEvent("field-type", "a field with an empty name, which no audit event has")
     for name, value in members.items():
         _take(event, name, value, rest)
-    if event.requestObject is not UNSET and event.verb == "patch":
+    if event.requestObject is not None and event.verb == "patch":
         _normalise_body(event, "requestObject", texts)
-    for name in _BODIES:
-        body = getattr(event, name)
-        if deep and body is not UNSET and any(marker in bytes(body) for marker in deep):
-            texts[name] = _restore(bytes(body), deep).decode()
-            setattr(event, name, Raw(_replace_markers(bytes(body), deep)))
     if deep:
+        for name in _BODIES:
+            body = getattr(event, name)
+            if body is not None and any(marker in bytes(body) for marker in deep):
+                texts[name] = _restore(bytes(body), deep).decode()
+                setattr(event, name, Raw(_replace_markers(bytes(body), deep)))
         for name, value in list(rest.items()):
             if isinstance(value, Raw) and any(marker in bytes(value) for marker in deep):
                 texts[name] = _restore(bytes(value), deep).decode()
@@ -287,16 +388,18 @@ def _decode_loosely(raw: bytes) -> Decoded:
         if any(marker in _encode(event) or marker in _encode(rest) for marker in deep):
             raise NotAnEvent("json-too-deep", f"nested deeper than {MAX_DEPTH} levels outside the bodies")
     _settle_times(event, rest, absent)
-    if event.user is UNSET and "user" not in rest:
+    if event.user is None and "user" not in rest:
         absent.append("user")
-    status = event.responseStatus
-    if status is not UNSET and status.metadata is UNSET and "metadata" not in rest.get("responseStatus", {}):
-        absent.append("responseStatus.metadata")
-    if status is not UNSET and "responseStatus" not in rest and _encode(status) in (b"{}", b'{"metadata":{}}'):
-        rest["responseStatus"] = {}
-    for name, empty in (("objectRef", _NO_REFERENCE), ("impersonatedUser", _NO_USER)):
-        if getattr(event, name) == empty and name not in rest:
-            rest[name] = {}
+    if event.responseStatus is not None:
+        known = bytes(status_facts(event.responseStatus)[5])
+        if b'"metadata"' not in known and "metadata" not in rest.get("responseStatus", {}):
+            absent.append("responseStatus.metadata")
+        if known in (b"{}", b'{"metadata":{}}'):
+            rest.setdefault("responseStatus", {})
+    if event.objectRef is not None and not any(msgspec.structs.astuple(event.objectRef)):
+        rest.setdefault("objectRef", {})
+    if event.impersonatedUser is not None and bytes(user_facts(event.impersonatedUser)[-1]) == b"{}":
+        rest.setdefault("impersonatedUser", {})
     _versioned(event, rest)
     _require(event)
     marks: dict[str, Any] = {}
@@ -327,27 +430,29 @@ def _take(event: AuditEvent, name: str, value: Raw, rest: dict[str, Any]) -> Non
         return
     nested = _NESTED.get(name)
     if nested is None:
-        setattr(event, name, _typed(value, types[name], name))
+        typed = dict[str, str] if name == "annotations" else types[name]
+        setattr(
+            event, name, value if name == "annotations" and _typed(value, typed, name) else _typed(value, typed, name)
+        )
         return
-    members = _typed(value, dict[str, Raw], name)
-    struct = nested()
+    known: dict[str, Any] = {}
     inner = _FIELD_TYPES[nested.__name__]
-    for key, part in members.items():
+    for key, part in _typed(value, dict[str, Raw], name).items():
         try:
             if key in inner and bytes(part) != b"null":
-                setattr(struct, key, _typed(part, inner[key], f"{name}.{key}"))
+                known[key] = _typed(part, inner[key], f"{name}.{key}")
                 continue
         except NotAnEvent:
-            if name != "responseStatus" or key not in ("code", "metadata"):
-                raise
-            if key == "code" and not re.fullmatch(rb"-?\d+", bytes(part)):
+            # A code beyond int32, and metadata that is not empty, are kept beside the columns.
+            odd_code = key == "code" and re.fullmatch(rb"-?\d+", bytes(part))
+            if name != "responseStatus" or not (odd_code or key == "metadata"):
                 raise
         rest.setdefault(name, {})[key] = part
-    setattr(event, name, struct)
+    setattr(event, name, nested(**known) if nested is ObjectReference else Raw(_encode(nested(**known))))
 
 
 def _typed(value: Raw, kind: Any, name: str) -> Any:
-    if kind == Raw | UnsetType:
+    if kind is Raw:
         return value
     try:
         return msgspec.json.decode(value, type=kind)
@@ -361,14 +466,14 @@ def _settle_times(event: AuditEvent, rest: dict[str, Any], absent: list[str]) ->
     """Bring both timestamps to the canonical form; what they were stays in *rest*."""
     for name in _TIMES:
         text = getattr(event, name)
-        if text is UNSET or _is_canonical(text):
+        if text is None or _is_canonical(text):
             continue
         try:
             setattr(event, name, canonical_time(text))
         except ValueError as error:
             raise NotAnEvent("time-invalid", f"{name} is {text[:64]!r}: {error}") from None
         rest[name] = text
-    if event.stageTimestamp is not UNSET:
+    if event.stageTimestamp is not None:
         return
     # v1beta1 had one `timestamp`; very old exports had only metadata.creationTimestamp.
     candidates: list[Any] = [event.requestReceivedTimestamp]
@@ -495,7 +600,7 @@ def encode(decoded: Decoded) -> bytes:
     members: dict[str, Any] = {"kind": "Event", "apiVersion": API_VERSION}
     for name in AuditEvent.__struct_fields__[2:]:
         value = getattr(event, name)
-        if value is not UNSET:
+        if value is not None:
             members[name] = value
     return _encode(overlay(members, decoded.unparsed))
 
@@ -510,24 +615,23 @@ def overlay(members: dict[str, Any], unparsed: dict[str, Any] | None) -> dict[st
         if not key:
             members.pop(name, None)
         elif name in members:
-            fields = members[name]
-            if isinstance(fields, Struct):
-                setattr(fields, key, UNSET)
-            else:
-                fields.pop(key, None)
+            members[name] = {k: v for k, v in _fields(members[name]).items() if k != key}
     for name, value in unparsed.items():
         if name == "":
             continue
         if name in _NESTED and isinstance(value, dict):
-            fields = members.get(name, {})
-            if isinstance(fields, Struct):
-                fields = {k: getattr(fields, k) for k in fields.__struct_fields__ if getattr(fields, k) is not UNSET}
-            members[name] = {**fields, **value}
+            members[name] = {**_fields(members.get(name, {})), **value}
         else:
             members[name] = value
     for name, text in marks.get("text", {}).items():
         members[name] = Raw(text.encode())
     return members
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    return _decode_members(value if isinstance(value, Raw) else _encode(value))
 
 
 # --- a whole post or file --------------------------------------------------------------------------

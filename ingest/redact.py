@@ -26,7 +26,7 @@ from urllib.parse import unquote_plus
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from msgspec import UNSET, Raw
+from msgspec import Raw
 
 from ingest.event import Decoded, NotAnEvent, Quarantined, decode, encode
 from lake.errors import AshiatoError
@@ -95,14 +95,14 @@ class Redactor:
         event = decoded.event
         changed = False
         uri = event.requestURI
-        if uri is not UNSET and "?" in uri and _MAYBE_CREDENTIAL(uri):
+        if uri is not None and "?" in uri and _MAYBE_CREDENTIAL(uri):
             clean = self._redact_query(uri)
             if clean != uri:
                 event.requestURI = clean
                 changed = True
         reference = event.objectRef
         secret = token = False
-        if reference is not UNSET:
+        if reference is not None:
             resource = reference.resource
             secret = resource == "secrets"
             token = resource == "tokenreviews" or reference.subresource == "token"
@@ -111,19 +111,20 @@ class Redactor:
         walker = _Walker(self, token)
         for name in ("requestObject", "responseObject"):
             body = getattr(event, name)
-            if body is not UNSET:
+            if body is not None:
                 clean_body = walker.body(bytes(body), secret)
                 if clean_body is not None:
                     setattr(event, name, Raw(clean_body))
                     changed = True
-        status = event.responseStatus
-        if secret and status is not UNSET:
-            if status.message is not UNSET:
-                status.message = walker.text(status.message)
-            if status.details is not UNSET:
-                status.details = Raw(walker.body(bytes(status.details), secret) or bytes(status.details))
-        if secret and event.annotations is not UNSET:
-            event.annotations = {key: walker.annotation(value) for key, value in event.annotations.items()}
+        if secret:
+            # Messages may repeat the object, annotations may carry patches of it.
+            if event.responseStatus is not None:
+                event.responseStatus = Raw(walker.body(bytes(event.responseStatus), True) or event.responseStatus)
+            if event.annotations is not None:
+                annotations = msgspec.json.decode(event.annotations, type=dict[str, str])
+                clean_annotations = {key: walker.annotation(value) for key, value in annotations.items()}
+                if clean_annotations != annotations:
+                    event.annotations = Raw(msgspec.json.encode(clean_annotations))
         if decoded.unparsed:
             decoded.unparsed = self._redact_unparsed(decoded.unparsed, walker, secret)
         return changed or walker.changed

@@ -3,47 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
-from msgspec import UNSET, Raw
+from msgspec import Raw
 
-from ingest.event import AuditEvent, Decoded, Quarantined, User, decode, overlay
+from ingest.event import (
+    AnnotationFacts,
+    AuditEvent,
+    Decoded,
+    Quarantined,
+    StatusFacts,
+    UserFacts,
+    annotation_facts,
+    decode,
+    status_facts,
+    user_facts,
+)
 from ingest.redact import Redactor
-from lake.schema import EVENTS, QUARANTINE, STRINGS, TIMESTAMP
+from lake.schema import EVENTS, QUARANTINE, TIMESTAMP
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
-_identity = msgspec.json.Encoder(order="deterministic").encode
-_EXTRA = "authentication.kubernetes.io/"
-_DECISION = "authorization.k8s.io/decision"
-_REASON = "authorization.k8s.io/reason"
-_TRUNCATED = "audit.k8s.io/truncated"
-_GROUP = "system:serviceaccounts:"
-
-
-def event_id(decoded: Decoded, cluster: str) -> str:
-    """Identity of a (redacted) event: SHA-256 over its content and cluster, 128 bits as hex.
-
-    kind and apiVersion do not count: items of an EventList carry none, lines of a log file do.
-    Bodies count as text, so a tool that re-serialised them in another key order made another event.
-    """
-    event = decoded.event
-    kind, version = event.kind, event.apiVersion
-    event.kind = event.apiVersion = UNSET
-    text = _identity(event)
-    event.kind, event.apiVersion = kind, version
-    digest = hashlib.sha256(cluster.encode())
-    digest.update(b"\0")
-    digest.update(text)
-    if decoded.unparsed:
-        rest = {name: value for name, value in decoded.unparsed.items() if name not in ("kind", "apiVersion")}
-        if rest:
-            digest.update(_identity(rest))
-    return digest.hexdigest()[:32]
+_fields = msgspec.structs.astuple
+_NO_USER: UserFacts = (*(None,) * 10, Raw(b"null"))  # type: ignore[assignment]
+_NO_STATUS: StatusFacts = (None, None, None, None, None, Raw(b"null"))
+_NO_ANNOTATIONS: tuple[Any, ...] = (None, None, False, None, Raw(b"null"))
+_NO_OBJECT: tuple[None, ...] = (None,) * 8
 
 
 def rows(raws: Sequence[bytes], cluster: str, source: str, ingested_at: datetime) -> pa.Table:
@@ -56,154 +45,138 @@ def rows(raws: Sequence[bytes], cluster: str, source: str, ingested_at: datetime
 
 def event_table(decoded: Sequence[Decoded], cluster: str, source: str, ingested_at: datetime) -> pa.Table:
     """A table of EVENTS.schema, one row per decoded and redacted event, in the order given."""
-    columns: dict[str, list[Any]] = {name: [] for name in _PYTHON_COLUMNS}
-    appenders = [columns[name].append for name in _PYTHON_COLUMNS]
-    for item in decoded:
-        for append, value in zip(appenders, _row(item, cluster), strict=True):
-            append(value)
     count = len(decoded)
-    arrays: dict[str, pa.Array] = {
-        name: pa.array(values, type=_PYTHON_COLUMNS[name]) for name, values in columns.items()
+    if count == 0:
+        return EVENTS.schema.empty_table()
+    events = [item.event for item in decoded]
+    users = [_NO_USER if event.user is None else user_facts(event.user) for event in events]
+    others = [_NO_USER if e.impersonatedUser is None else user_facts(e.impersonatedUser) for e in events]
+    statuses = [_NO_STATUS if e.responseStatus is None else status_facts(e.responseStatus) for e in events]
+    notes = [_NO_ANNOTATIONS if e.annotations is None else annotation_facts(e.annotations) for e in events]
+    objects = [_NO_OBJECT if event.objectRef is None else _fields(event.objectRef) for event in events]
+    name_id = _Identity(cluster).of
+    columns: dict[str, Any] = {
+        "event_id": [
+            name_id(item, user, other, status, note)
+            for item, user, other, status, note in zip(decoded, users, others, statuses, notes, strict=True)
+        ],
+        **{column: list(map(get, events)) for column, get in _PLAIN.items()},
+        **_turned(users, _USER_COLUMNS),
+        **_turned(others, _OTHER_COLUMNS),
+        **_turned(objects, _OBJECT_COLUMNS),
+        **_turned(statuses, _STATUS_COLUMNS),
+        **_turned(notes, _ANNOTATION_COLUMNS),
+        "source_ip": [event.sourceIPs[-1] if event.sourceIPs else None for event in events],
+        "request_object": [None if e.requestObject is None else bytes(e.requestObject) for e in events],
+        "response_object": [None if e.responseObject is None else bytes(e.responseObject) for e in events],
+        "unparsed": [_unparsed(item, status[4]) for item, status in zip(decoded, statuses, strict=True)],
     }
-    for name in ("request_received_at", "stage_at"):
-        arrays[name] = arrays[name].cast(TIMESTAMP)
+    arrays: dict[str, pa.Array] = {}
+    for column in EVENTS.columns:
+        if column.name in ("request_received_at", "stage_at"):
+            arrays[column.name] = pa.array(columns[column.name], pa.string()).cast(TIMESTAMP)
+        elif column.name in columns:
+            arrays[column.name] = pa.array(columns[column.name], column.type)
     arrays["date"] = arrays["stage_at"].cast(pa.date32())
-    for name, value, kind in (
-        ("cluster", cluster, pa.string()),
-        ("source", source, pa.string()),
-        ("ingested_at", ingested_at, TIMESTAMP),
-    ):
-        arrays[name] = pa.repeat(pa.scalar(value, kind), count)
+    for name, value in (("cluster", cluster), ("source", source), ("ingested_at", ingested_at)):
+        arrays[name] = pa.repeat(pa.scalar(value, EVENTS.column(name).type), count)
     return pa.Table.from_arrays([arrays[c.name] for c in EVENTS.columns], schema=EVENTS.schema)
 
 
-def _python_type(name: str, kind: pa.DataType) -> pa.DataType:
-    return pa.string() if name in ("request_received_at", "stage_at") else kind
-
-
-_PYTHON_COLUMNS: dict[str, pa.DataType] = {
-    column.name: _python_type(column.name, column.type)
-    for column in EVENTS.columns
-    if column.name not in ("cluster", "source", "ingested_at", "date")
+_PLAIN: dict[str, Callable[[AuditEvent], Any]] = {
+    "audit_id": attrgetter("auditID"),
+    "stage": attrgetter("stage"),
+    "level": attrgetter("level"),
+    "verb": attrgetter("verb"),
+    "request_uri": attrgetter("requestURI"),
+    "request_received_at": attrgetter("requestReceivedTimestamp"),
+    "stage_at": attrgetter("stageTimestamp"),
+    "source_ips": attrgetter("sourceIPs"),
+    "user_agent": attrgetter("userAgent"),
 }
-_NOBODY: tuple[Any, ...] = (None, None, None, None)
+_USER_COLUMNS = (
+    "user_name", "user_uid", "user_groups", "user_extra", "credential_id", "pod_name", "pod_uid", "node_name",
+    "service_account_namespace", "service_account_name",
+)  # fmt: skip
+_OTHER_COLUMNS = (
+    "impersonated_user_name", "impersonated_user_uid", "impersonated_user_groups", "impersonated_user_extra",
+)  # fmt: skip
+_OBJECT_COLUMNS = (
+    "resource", "subresource", "namespace", "name", "api_group", "api_version", "object_uid", "resource_version",
+)  # fmt: skip
+_STATUS_COLUMNS = ("response_code", "response_status", "response_reason", "response_message")
+_ANNOTATION_COLUMNS = ("decision", "decision_reason", "truncated", "annotations")
 
 
-def _row(decoded: Decoded, cluster: str) -> tuple[Any, ...]:
-    """Values of one event in the order of _PYTHON_COLUMNS."""
-    event = decoded.event
-    user = event.user
-    credential = pod_name = pod_uid = node_name = namespace = account = None
-    if user is UNSET:
-        who: tuple[Any, ...] = _NOBODY
-    else:
-        name, groups, extra = user.username, user.groups, user.extra
-        who = (
-            None if name is UNSET else name,
-            None if user.uid is UNSET else user.uid,
-            None if groups is UNSET else groups,
-            None if extra is UNSET else _encode(extra).decode(),
-        )
-        if extra is not UNSET:
-            credential = _first(extra, _EXTRA + "credential-id")
-            pod_name = _first(extra, _EXTRA + "pod-name")
-            pod_uid = _first(extra, _EXTRA + "pod-uid")
-            node_name = _first(extra, _EXTRA + "node-name")
-        if name is not UNSET and groups is not UNSET and name.startswith("system:serviceaccount:"):
-            parts = name.split(":")
-            if len(parts) == 4 and _GROUP + parts[2] in groups:
-                namespace, account = parts[2], parts[3]
-    other = event.impersonatedUser
-    whom = _NOBODY if other is UNSET else _user_values(other)
-    ips = event.sourceIPs
-    reference = event.objectRef
-    what = _NO_OBJECT if reference is UNSET else tuple(None if v is UNSET else v for v in _object_values(reference))
-    status = event.responseStatus
-    outcome: tuple[Any, ...] = _NOBODY
+def _turned(facts: Sequence[tuple[Any, ...]], names: tuple[str, ...]) -> dict[str, tuple[Any, ...]]:
+    """Tuples of values to columns; what has no name is left out."""
+    return dict(zip(names, zip(*facts, strict=True), strict=False))
+
+
+def _unparsed(decoded: Decoded, details: Raw | None) -> str | None:
     unparsed = decoded.unparsed
-    if status is not UNSET:
-        outcome = (
-            None if status.code is UNSET else status.code,
-            None if status.status is UNSET else status.status,
-            None if status.reason is UNSET else status.reason,
-            None if status.message is UNSET else status.message,
+    if details is not None:
+        unparsed = dict(unparsed or {})
+        unparsed["responseStatus"] = {**unparsed.get("responseStatus", {}), "details": details}
+    if decoded.event.authenticationMetadata is not None:
+        unparsed = {**(unparsed or {}), "authenticationMetadata": decoded.event.authenticationMetadata}
+    return _encode(unparsed).decode() if unparsed else None
+
+
+class _Identity:
+    """Ids of the (redacted) events of one cluster: SHA-256 over cluster and content, 128 bits as hex.
+
+    kind and apiVersion do not count: items of an EventList carry none, lines of a log file do. White
+    space between tokens does not count either. A tool that wrote the keys of a body in another order
+    made another event.
+    """
+
+    def __init__(self, cluster: str) -> None:
+        self._start = hashlib.sha256(_encode(cluster))
+
+    def of(
+        self, decoded: Decoded, user: UserFacts, other: UserFacts, status: StatusFacts, notes: AnnotationFacts
+    ) -> str:
+        event, rest = decoded.event, decoded.unparsed
+        if rest:
+            rest = {name: value for name, value in rest.items() if name not in ("kind", "apiVersion")}
+        digest = self._start.copy()
+        digest.update(
+            _encode(
+                (
+                    event.level,
+                    event.auditID,
+                    event.stage,
+                    event.requestURI,
+                    event.verb,
+                    user[10],
+                    other[10],
+                    event.sourceIPs,
+                    event.userAgent,
+                    event.objectRef,
+                    status[5],
+                    _compact(event.requestObject),
+                    _compact(event.responseObject),
+                    event.requestReceivedTimestamp,
+                    event.stageTimestamp,
+                    notes[4],
+                    _compact(event.authenticationMetadata),
+                    rest or None,
+                )  # fmt: skip
+            )
         )
-        if status.details is not UNSET:
-            unparsed = dict(unparsed or {})
-            unparsed["responseStatus"] = {**unparsed.get("responseStatus", {}), "details": status.details}
-    if event.authenticationMetadata is not UNSET:
-        unparsed = {**(unparsed or {}), "authenticationMetadata": event.authenticationMetadata}
-    annotations = event.annotations
-    decision = reason = None
-    truncated = False
-    annotations_text = None
-    if annotations is not UNSET:
-        decision = annotations.get(_DECISION)
-        reason = annotations.get(_REASON)
-        truncated = annotations.get(_TRUNCATED) == "true"
-        annotations_text = _encode(annotations).decode()
-    request, response = event.requestObject, event.responseObject
-    received = event.requestReceivedTimestamp
-    return (
-        event_id(decoded, cluster),
-        event.auditID,
-        event.stage,
-        event.level,
-        None if event.verb is UNSET else event.verb,
-        None if event.requestURI is UNSET else event.requestURI,
-        None if received is UNSET else received,
-        event.stageTimestamp,
-        *who,
-        *whom,
-        namespace,
-        account,
-        credential,
-        pod_name,
-        pod_uid,
-        node_name,
-        ips[-1] if ips is not UNSET and ips else None,
-        None if ips is UNSET else ips,
-        None if event.userAgent is UNSET else event.userAgent,
-        *what,
-        *outcome,
-        decision,
-        reason,
-        None if request is UNSET else bytes(request),
-        None if response is UNSET else bytes(response),
-        annotations_text,
-        truncated,
-        _encode(unparsed).decode() if unparsed else None,
-    )
+        return digest.hexdigest()[:32]
 
 
-_NO_OBJECT: tuple[Any, ...] = (None,) * 8
+def _compact(body: Raw | None) -> Raw | None:
+    """Without white space between tokens, as a kube-apiserver writes.
 
-
-def _object_values(reference: Any) -> tuple[Any, ...]:
-    return (
-        reference.resource,
-        reference.subresource,
-        reference.namespace,
-        reference.name,
-        reference.apiGroup,
-        reference.apiVersion,
-        reference.uid,
-        reference.resourceVersion,
-    )
-
-
-def _user_values(user: User) -> tuple[Any, ...]:
-    return (
-        None if user.username is UNSET else user.username,
-        None if user.uid is UNSET else user.uid,
-        None if user.groups is UNSET else user.groups,
-        None if user.extra is UNSET else _encode(user.extra).decode(),
-    )
-
-
-def _first(extra: dict[str, list[str]], key: str) -> str | None:
-    values = extra.get(key)
-    return values[0] if values else None
+    Every serialiser that puts white space between tokens puts a space after the colon.
+    """
+    if body is None:
+        return None
+    text = bytes(body)
+    return Raw(msgspec.json.format(text, indent=-1)) if b'": ' in text else body
 
 
 def quarantine_rows(
