@@ -9,36 +9,29 @@ from __future__ import annotations
 import gc
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from multiprocessing import get_context
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
+import pyarrow.compute as pc
 
 from ingest.event import Decoded, NotAnEvent, Quarantined, decode, split
 from ingest.readers import CHUNK_BYTES, Chunk, find_files, read_chunks, total_bytes
 from ingest.redact import Redactor
 from ingest.rows import event_table, quarantine_rows
 from lake.errors import AshiatoError, UsageError
+from lake.files import Staged, stage
+from lake.schema import EVENTS
+
+if TYPE_CHECKING:
+    from lake.delta import Lake  # imports delta-rs, which workers do not need
 
 SMALL_INPUT_BYTES = 6 << 20
 SOURCES = ("auto", "apiserver")
-
-
-class Appended(Protocol):
-    """What an append tells."""
-
-    written: int
-    duplicates: int
-
-
-class Target(Protocol):
-    """Where rows go: ``lake.delta.Lake``."""
-
-    def append(self, name: str, rows: pa.Table) -> Appended: ...
 
 
 @dataclass(slots=True)
@@ -68,13 +61,20 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class _Decoded:
-    events: pa.Table
-    quarantined: list[Quarantined]
+class _Result:
+    """What one chunk held: ``staged`` files of events (None in a dry run), and quarantined items whose
+    origin is the number of their line or item within the chunk, counted from 0."""
+
+    received: int
+    lines: int
+    staged: Staged | None
+    first: datetime | None
+    last: datetime | None
+    quarantined: list[tuple[int, Quarantined]]
 
 
 def import_files(
-    lake: Target | None,
+    lake: Lake | None,
     paths: Sequence[str],
     cluster: str,
     redactor: Redactor,
@@ -96,22 +96,21 @@ def import_files(
     files = find_files(paths)
     total = total_bytes(files)
     report = ImportReport(files=len(files), dry_run=lake is None)
-    job = _Job(cluster, name, datetime.now(UTC), redactor)
-    count = workers if workers is not None else (0 if total is not None and total < SMALL_INPUT_BYTES else _workers())
-    done_bytes = 0
-
-    def finish(chunk: Chunk, decoded: _Decoded) -> None:
-        _store(lake, decoded, job, report)
+    folder = None if lake is None else lake.folder / EVENTS.name
+    job = _Job(cluster, name, datetime.now(UTC), redactor, folder)
+    little = total is not None and total < SMALL_INPUT_BYTES
+    count = workers if workers is not None else 0 if little else _workers()
+    done_bytes = line = 0
+    previous: Chunk | None = None
+    for chunk, result in _process_all(_all_chunks(files, chunk_bytes, report), job, count):
+        if previous is None or previous.origin != chunk.origin:
+            done_bytes += previous.raw_bytes_read if previous else 0
+            line = 1
+        previous = chunk
+        _commit(lake, chunk, line, result, job, report)
+        line += result.lines
         report.bytes_read = done_bytes + chunk.raw_bytes_read
         on_progress(Progress(report.bytes_read, total, report))
-
-    decoded_chunks = _decode_all(_all_chunks(files, chunk_bytes, report), job, count)
-    previous: Chunk | None = None
-    for chunk, decoded in decoded_chunks:
-        if previous is not None and previous.origin != chunk.origin:
-            done_bytes += previous.raw_bytes_read
-        previous = chunk
-        finish(chunk, decoded)
     return report
 
 
@@ -133,18 +132,19 @@ class _Job:
     source: str
     ingested_at: datetime
     redactor: Redactor
+    folder: Path | None
 
 
-def _decode_all(chunks: Iterator[Chunk], job: _Job, workers: int) -> Iterator[tuple[Chunk, _Decoded]]:
+def _process_all(chunks: Iterator[Chunk], job: _Job, workers: int) -> Iterator[tuple[Chunk, _Result]]:
     if workers == 0:
         for chunk in chunks:
-            yield chunk, _decode_chunk(chunk, job)
+            yield chunk, _process(chunk, job)
         return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker) as pool:
-        waiting: deque[tuple[Chunk, Future[_Decoded]]] = deque()
+        waiting: deque[tuple[Chunk, Future[_Result]]] = deque()
         for chunk in chunks:
-            waiting.append((_without_data(chunk), pool.submit(_decode_chunk, chunk, job)))
-            if len(waiting) > workers:
+            waiting.append((_without_data(chunk), pool.submit(_process, chunk, job)))
+            if len(waiting) > workers + 1:
                 first, future = waiting.popleft()
                 yield first, future.result()
         for first, future in waiting:
@@ -152,7 +152,7 @@ def _decode_all(chunks: Iterator[Chunk], job: _Job, workers: int) -> Iterator[tu
 
 
 def _without_data(chunk: Chunk) -> Chunk:
-    return Chunk(chunk.origin, b"", chunk.first_line, chunk.document, chunk.raw_bytes_read)
+    return Chunk(chunk.origin, b"", chunk.document, chunk.raw_bytes_read)
 
 
 def _start_worker() -> None:
@@ -160,64 +160,77 @@ def _start_worker() -> None:
     gc.disable()
 
 
-def _decode_chunk(chunk: Chunk, job: _Job) -> _Decoded:
+def _process(chunk: Chunk, job: _Job) -> _Result:
+    """Decode, redact and stage one chunk; runs in a worker process where there is one."""
     decoded: list[Decoded] = []
-    quarantined: list[Quarantined] = []
-    if chunk.document:
-        pieces = [(piece, chunk.origin) for piece in split(chunk.data)]
-        for index, (piece, origin) in enumerate(pieces):
-            _decode_piece(piece, f"{origin}[{index}]", job, decoded, quarantined)
-    else:
-        for number, line in enumerate(chunk.data.split(b"\n"), chunk.first_line):
-            if not line or line.isspace():
+    quarantined: list[tuple[int, Quarantined]] = []
+    data = chunk.load()
+    pieces: Iterable[bytes | Quarantined] = split(data) if chunk.document else data.split(b"\n")
+    number = -1
+    for number, piece in enumerate(pieces):
+        if not chunk.document and (not piece or piece.isspace()):  # type: ignore[union-attr]
+            continue
+        try:
+            if isinstance(piece, Quarantined):
+                quarantined.append((number, piece))
                 continue
-            try:
-                item = decode(line)
-            except NotAnEvent:
-                origin = f"{chunk.origin}:{number}"
-                for piece in split(line):
-                    _decode_piece(piece, origin, job, decoded, quarantined)
-                continue
-            job.redactor.redact(line, item)
-            decoded.append(item)
-    return _Decoded(event_table(decoded, job.cluster, job.source, job.ingested_at), quarantined)
+            item = decode(piece)
+        except NotAnEvent as error:
+            if chunk.document:
+                quarantined.append((number, Quarantined(error.code, error.reason, piece)))
+            else:
+                _decode_line(piece, number, job, decoded, quarantined)
+            continue
+        job.redactor.redact(piece, item)
+        decoded.append(item)
+    table = event_table(decoded, job.cluster, job.source, job.ingested_at)
+    bounds = pc.min_max(table["stage_at"])
+    return _Result(
+        received=len(decoded) + len(quarantined),
+        lines=number,
+        staged=None if job.folder is None else stage(job.folder, EVENTS, table),
+        first=bounds["min"].as_py(),
+        last=bounds["max"].as_py(),
+        quarantined=quarantined,
+    )
 
 
-def _decode_piece(
-    piece: bytes | Quarantined, origin: str, job: _Job, decoded: list[Decoded], quarantined: list[Quarantined]
+def _decode_line(
+    line: bytes, number: int, job: _Job, decoded: list[Decoded], quarantined: list[tuple[int, Quarantined]]
 ) -> None:
-    if isinstance(piece, Quarantined):
-        quarantined.append(Quarantined(piece.code, piece.reason, piece.payload, origin))
-        return
-    try:
-        item = decode(piece)
-    except NotAnEvent as error:
-        quarantined.append(Quarantined(error.code, error.reason, piece, origin))
-        return
-    job.redactor.redact(piece, item)
-    decoded.append(item)
+    """A line that is no event by itself: an EventList of its own, or something to quarantine."""
+    for piece in split(line):
+        if isinstance(piece, Quarantined):
+            quarantined.append((number, piece))
+            continue
+        try:
+            item = decode(piece)
+        except NotAnEvent as error:
+            quarantined.append((number, Quarantined(error.code, error.reason, piece)))
+            continue
+        job.redactor.redact(piece, item)
+        decoded.append(item)
 
 
-def _store(lake: Target | None, decoded: _Decoded, job: _Job, report: ImportReport) -> None:
-    count = decoded.events.num_rows
-    report.received += count + len(decoded.quarantined)
-    if count:
-        times = decoded.events["stage_at"]
-        lowest, highest = pa.compute.min(times).as_py(), pa.compute.max(times).as_py()
-        report.first = min(report.first or lowest, lowest)
-        report.last = max(report.last or highest, highest)
-    for item in decoded.quarantined:
+def _commit(lake: Lake | None, chunk: Chunk, line: int, result: _Result, job: _Job, report: ImportReport) -> None:
+    report.received += result.received
+    if result.first and result.last:
+        report.first = min(report.first or result.first, result.first)
+        report.last = max(report.last or result.last, result.last)
+    quarantined = []
+    for number, item in result.quarantined:
         report.reasons[item.code] = report.reasons.get(item.code, 0) + 1
-    if lake is None:
-        report.written += count
-        report.quarantined += len(decoded.quarantined)
+        origin = f"{chunk.origin}[{number}]" if chunk.document else f"{chunk.origin}:{line + number}"
+        quarantined.append(Quarantined(item.code, item.reason, item.payload, origin))
+    if lake is None or result.staged is None:
+        report.written += result.received - len(quarantined)
+        report.quarantined += len(quarantined)
         return
-    if count:
-        appended = lake.append("events", decoded.events)
-        report.written += appended.written
-        report.duplicates += appended.duplicates
-    if decoded.quarantined:
-        rows = quarantine_rows(decoded.quarantined, job.cluster, job.source, job.ingested_at, job.redactor)
+    appended = lake.append_staged(result.staged)
+    report.written += appended.written
+    report.duplicates += appended.duplicates
+    if quarantined:
+        rows = quarantine_rows(quarantined, job.cluster, job.source, job.ingested_at, job.redactor)
         kept = lake.append("quarantine", rows)
         report.quarantined += kept.written
         report.duplicates += kept.duplicates

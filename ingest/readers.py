@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from lake.errors import AshiatoError, NothingToRead
 
-CHUNK_BYTES = 24 << 20
+CHUNK_BYTES = 16 << 20
 MAX_LINE_BYTES = 128 << 20
 """Longest line, and largest document: an EventList in one line is as long as it is."""
 STANDARD_INPUT = "-"
@@ -33,14 +33,23 @@ _COMPRESSED = (".gz", ".zst", ".zstd")
 class Chunk:
     """Whole lines of a file (``document`` False), or all of a file that is one JSON document.
 
-    ``first_line`` counts from 1; ``raw_bytes_read`` is how far into the file on disk this reaches.
+    ``raw_bytes_read`` is how far into the file on disk this reaches. ``span`` says where in a plain file
+    the bytes stand, for whoever calls ``load``; otherwise they are in ``data``.
     """
 
     origin: str
     data: bytes
-    first_line: int
     document: bool
     raw_bytes_read: int
+    span: tuple[int, int] | None = None
+
+    def load(self) -> bytes:
+        """The bytes of this chunk; OSError when the file cannot be read any more."""
+        if self.span is None:
+            return self.data
+        with open(self.origin, "rb") as file:
+            file.seek(self.span[0])
+            return file.read(self.span[1] - self.span[0])
 
 
 def find_files(paths: Sequence[str]) -> list[str]:
@@ -97,8 +106,8 @@ def read_chunks(origin: str, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
     ``line-too-long``, ``document-too-large``.
     """
     try:
-        with _open(origin) as (stream, position):
-            yield from _chunks(origin, stream, position, chunk_bytes)
+        with _open(origin) as (stream, position, spans):
+            yield from _chunks(origin, stream, position, chunk_bytes, spans)
     except OSError as error:
         if isinstance(error, gzip.BadGzipFile) or "zstd" in str(error).lower():
             raise _broken(origin, error) from None
@@ -118,7 +127,8 @@ def _broken(origin: str, error: Exception) -> AshiatoError:
 
 
 class _open:
-    """Context manager: a stream of inflated bytes and a function telling the position on disk."""
+    """Context manager: a stream of inflated bytes, a function telling the position on disk, and the file
+    itself where its bytes need no inflating, so that others can read parts of it."""
 
     def __init__(self, origin: str) -> None:
         raw: IO[bytes] = sys.stdin.buffer if origin == STANDARD_INPUT else open(origin, "rb")
@@ -131,10 +141,12 @@ class _open:
             self._stream = gzip.GzipFile(fileobj=buffered, mode="rb")
         elif magic == b"\x28\xb5\x2f\xfd":
             self._stream = pa.CompressedInputStream(pa.PythonFile(buffered, mode="r"), "zstd")
+        plain = self._stream is buffered and raw is not sys.stdin.buffer and raw.seekable()
+        self._spans = raw if plain else None
         self._position: Callable[[], int] = lambda: counted.count
 
-    def __enter__(self) -> tuple[Any, Callable[[], int]]:
-        return self._stream, self._position
+    def __enter__(self) -> tuple[Any, Callable[[], int], IO[bytes] | None]:
+        return self._stream, self._position, self._spans
 
     def __exit__(self, *exc: object) -> None:
         if self._raw is not sys.stdin.buffer:
@@ -158,7 +170,9 @@ class _Counted(io.RawIOBase):
         return len(data)
 
 
-def _chunks(origin: str, stream: Any, position: Callable[[], int], chunk_bytes: int) -> Iterator[Chunk]:
+def _chunks(
+    origin: str, stream: Any, position: Callable[[], int], chunk_bytes: int, spans: IO[bytes] | None
+) -> Iterator[Chunk]:
     rest = bytes(stream.read(chunk_bytes))
     while b"\n" not in rest and rest.lstrip()[:1] != b"[":
         more = bytes(stream.read(max(chunk_bytes, 1 << 16)))
@@ -169,7 +183,10 @@ def _chunks(origin: str, stream: Any, position: Callable[[], int], chunk_bytes: 
     if rest[:3] == b"\xef\xbb\xbf":
         rest = rest[3:]
     if _is_document(rest):
-        yield Chunk(origin, _whole(origin, rest, stream), 1, True, position())
+        yield Chunk(origin, _whole(origin, rest, stream), True, position())
+        return
+    if spans is not None:
+        yield from _spans(origin, spans, chunk_bytes)
         return
     line = 1
     while rest:
@@ -179,18 +196,36 @@ def _chunks(origin: str, stream: Any, position: Callable[[], int], chunk_bytes: 
             rest += more
             _check_line(origin, line, rest)
             continue
-        yield Chunk(origin, rest[:cut], line, False, position())
+        yield Chunk(origin, rest[:cut], False, position())
         line += rest.count(b"\n", 0, cut)
         rest = rest[cut:] + more
 
 
+def _spans(origin: str, file: IO[bytes], chunk_bytes: int) -> Iterator[Chunk]:
+    """Where the chunks of a plain file begin and end, each at the end of a line."""
+    start = 3 if file.seek(0) == 0 and file.read(3) == b"\xef\xbb\xbf" else 0
+    size = file.seek(0, io.SEEK_END)
+    while start < size:
+        file.seek(max(start, min(start + chunk_bytes, size) - 1))
+        line = file.readline(MAX_LINE_BYTES + 1)
+        if len(line) > MAX_LINE_BYTES:
+            raise _line_too_long(f"{origin} at byte {start}")
+        end = file.tell()
+        yield Chunk(origin, b"", False, end, (start, end))
+        start = end
+
+
 def _check_line(origin: str, line: int, text: bytes) -> None:
     if len(text) > MAX_LINE_BYTES and b"\n" not in text:
-        raise AshiatoError(
-            "line-too-long",
-            f"{origin}:{line}: a line of more than {MAX_LINE_BYTES >> 20} MiB is no audit event",
-            "the lines before it were read; look at the file with: head -c 1000",
-        )
+        raise _line_too_long(f"{origin}:{line}")
+
+
+def _line_too_long(place: str) -> AshiatoError:
+    return AshiatoError(
+        "line-too-long",
+        f"{place}: a line of more than {MAX_LINE_BYTES >> 20} MiB is no audit event",
+        "the lines before it were read; look at the file with: head -c 1000",
+    )
 
 
 def _is_document(head: bytes) -> bool:

@@ -27,7 +27,7 @@ from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
 from lake.errors import AshiatoError, NothingToRead, UsageError
-from lake.files import WrittenFile, make_folder, sync, write_files
+from lake.files import Staged, WrittenFile, first_of_each, make_folder, read_files, sync, write_files
 from lake.schema import TABLES, Table
 from lake.timerange import TimeRange
 
@@ -186,7 +186,7 @@ class Lake:
         table = TABLES[name]
         given = rows.num_rows
         with self._lock:
-            rows = _first_of_each(rows, table)
+            rows = first_of_each(rows, table)
             written: list[WrittenFile] | None = None
             checked: set[str] = set()
             for attempt in range(COMMIT_TRIES):
@@ -206,6 +206,32 @@ class Lake:
                     return Appended(int(delta.version()), rows.num_rows, given - rows.num_rows)
                 time.sleep(random.uniform(0, min(0.5, 0.01 * 2**attempt)))
         raise AshiatoError("lake-busy", f"{COMMIT_TRIES} commits to {name} lost the race", "try again in a moment")
+
+    def append_staged(self, staged: Staged) -> Appended:
+        """Add rows that ``lake.files.stage`` wrote, as ``append`` would: once, durably, atomically."""
+        table = TABLES[staged.table]
+        folder = self.folder / table.name
+        given = staged.index.num_rows + staged.repeated
+        checked: set[str] = set()
+        with self._lock:
+            for attempt in range(COMMIT_TRIES):
+                delta = self.delta(table.name)
+                if not staged.files:
+                    return Appended(int(delta.version()), 0, given)
+                kept = self._drop_stored(delta, table, staged.index, checked)
+                if kept.num_rows < staged.index.num_rows:
+                    rows = read_files(folder, table, staged.files) if kept.num_rows else table.schema.empty_table()
+                    _discard(folder, staged.files)
+                    appended = self.append(table.name, rows)
+                    return Appended(appended.version, appended.written, given - appended.written)
+                if self._commit(delta, table, "append", staged.files):
+                    if table.key and len(staged.files) == 1:
+                        self._remember(staged.files[0].path, staged.index[table.key].combine_chunks())
+                    return Appended(int(delta.version()), staged.index.num_rows, staged.repeated)
+                time.sleep(random.uniform(0, min(0.5, 0.01 * 2**attempt)))
+        raise AshiatoError(
+            "lake-busy", f"{COMMIT_TRIES} commits to {table.name} lost the race", "try again in a moment"
+        )
 
     def _commit(
         self,
@@ -348,17 +374,6 @@ class Lake:
 def _discard(folder: Path, files: Iterable[WrittenFile]) -> None:
     for file in files:
         (folder / file.path).unlink(missing_ok=True)
-
-
-def _first_of_each(rows: pa.Table, table: Table) -> pa.Table:
-    if table.key is None:
-        return rows
-    keys = rows[table.key]
-    if pc.count_distinct(keys).as_py() == rows.num_rows:
-        return rows
-    numbered = pa.table({"key": keys, "row": pa.array(range(rows.num_rows), pa.int64())})
-    first = numbered.group_by("key").aggregate([("row", "min")])["row_min"]
-    return rows.take(first.take(pc.sort_indices(first)))
 
 
 def _data_files(delta: DeltaTable, table: Table) -> list[DataFile]:

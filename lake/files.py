@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -38,6 +39,55 @@ class WrittenFile:
     partition: dict[str, str]
     statistics: str
     rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """Rows that lie in files but not yet in the table; made by ``stage``, also in another process.
+
+    ``index`` holds their keys, times and clusters (columns of the table), one row each.
+    """
+
+    table: str
+    files: list[WrittenFile]
+    index: pa.Table
+    repeated: int
+    """How many rows were dropped because their key stood twice among the rows given."""
+
+
+def stage(folder: Path, table: Table, rows: pa.Table) -> Staged:
+    """Write *rows* (``table.schema``) below *folder* for ``Lake.append_staged`` to commit.
+
+    If that never happens, the files are invisible and ``vacuum`` finds them.
+    """
+    kept = first_of_each(rows, table)
+    files = write_files(folder, table, kept, "part") if kept.num_rows else []
+    names = [name for name in (table.key, table.time, "cluster") if name]
+    return Staged(table.name, files, kept.select(names), rows.num_rows - kept.num_rows)
+
+
+def first_of_each(rows: pa.Table, table: Table) -> pa.Table:
+    """*rows* with the first of each key, in the order given."""
+    if table.key is None:
+        return rows
+    keys = rows[table.key]
+    if pc.count_distinct(keys).as_py() == rows.num_rows:
+        return rows
+    numbered = pa.table({"key": keys, "row": pa.array(range(rows.num_rows), pa.int64())})
+    first = numbered.group_by("key").aggregate([("row", "min")])["row_min"]
+    return rows.take(first.take(pc.sort_indices(first)))
+
+
+def read_files(folder: Path, table: Table, files: Sequence[WrittenFile]) -> pa.Table:
+    """The rows of written files, partition columns included (``table.schema``)."""
+    parts = []
+    for file in files:
+        part = pq.ParquetFile(folder / file.path).read()
+        for name in table.partition_by:
+            kind = table.schema.field(name).type
+            part = part.append_column(name, pa.repeat(pa.scalar(file.partition[name]).cast(kind), part.num_rows))
+        parts.append(part.select(table.schema.names).cast(table.schema))
+    return pa.concat_tables(parts)
 
 
 def write_files(folder: Path, table: Table, rows: pa.Table, prefix: str) -> list[WrittenFile]:
