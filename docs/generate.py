@@ -1,0 +1,180 @@
+"""Write the reference pages from the code they describe; with --check, fail where a page differs.
+
+    python docs/generate.py [--check]
+
+Pages: schema (lake.schema), cli (click's commands), configuration (the commands' options), metrics
+(ingest.telemetry), detections (the rule catalogue). Nobody edits docs/reference/ by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import inspect
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+REFERENCE = Path(__file__).resolve().parent / "reference"
+HEAD = "<!-- Written by docs/generate.py from {source}; `make docs` writes it anew. -->\n\n"
+
+
+def cell(text: object) -> str:
+    """*text* inside a Markdown table."""
+    return " ".join(str(text).split()).replace("|", "\\|")
+
+
+def table(columns: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    lines += ["| " + " | ".join(cell(value) for value in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def schema() -> str:
+    """Every table and column of the lake."""
+    from lake.schema import TABLES, Trust
+
+    trust = {
+        Trust.SERVER: "the kube-apiserver states it about the request",
+        Trust.AUTHENTICATED: "an authenticator vouched for it",
+        Trust.CLIENT: "the client chooses it freely: evidence, never proof",
+        Trust.REQUEST: "the client's request, as the server parsed and judged it",
+        Trust.PIPELINE: "Ashiato computed or measured it",
+    }
+    out = [
+        "# The lake's tables\n\n",
+        "One Delta Lake table per kind of row, Parquet files inside. `ashiato schema` shows the same in a terminal.\n",
+        "Every time is UTC, in microseconds. *Trust* says who decides what stands in a column:\n\n",
+        table(("trust", "who decides"), [(f"`{level}`", trust[level]) for level in Trust]),
+    ]
+    for name, kept in TABLES.items():
+        out += [
+            f"\n## `{name}`\n\n{kept.doc}\n\n",
+            f"- Partitioned by: {', '.join(f'`{c}`' for c in kept.partition_by)}\n",
+        ]
+        out.append(f"- Sorted inside a file by: {', '.join(f'`{c}`' for c in kept.sort_by)}\n")
+        if kept.key:
+            out.append(f"- A row is stored once per: `{kept.key}`\n")
+        out.append(f"- `--last`, `--since` and `--until` select on: `{kept.time}`\n\n")
+        rows = [
+            (f"`{c.name}`", f"`{c.type}`", c.doc, f"`{c.path}`" if c.path else "", f"`{c.trust}`", c.unit)
+            for c in kept.columns
+        ]
+        out.append(table(("column", "type", "meaning", "from the event's", "trust", "unit"), rows))
+    return "".join(out)
+
+
+def _walk(command: click.Command, words: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], click.Command]]:
+    yield words, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            if inner is not None and not inner.hidden:
+                yield from _walk(inner, (*words, name))
+
+
+def cli() -> str:
+    """Every command with its help, as the program prints it."""
+    from ashiato.cli import cli as group
+
+    out = [
+        "# The command line\n\n",
+        "Exit codes: 0 clean, 1 something broke, 2 usage, 3 nothing to read, 10 a finding as `detect --fail-on` asks for.\n",
+        "Errors are two lines, what and what now, with a stable code in brackets: see [troubleshooting](../troubleshooting.md).\n",
+    ]
+    for words, command in _walk(group, ("ashiato",)):
+        parent = None
+        for word in words:
+            parent = click.Context(
+                command, info_name=word, parent=parent, max_content_width=110, terminal_width=110,
+                help_option_names=["-h", "--help"],
+            )  # fmt: skip
+        assert parent is not None
+        text = "\n".join(line.rstrip() for line in command.get_help(parent).splitlines())
+        out.append(f"\n{'#' * min(len(words) + 1, 3)} `{' '.join(words)}`\n\n```text\n{text}\n```\n")
+    return "".join(out)
+
+
+def configuration() -> str:
+    """Every key of the configuration file."""
+    from ashiato.cli import cli as group
+    from ashiato.config import DEFAULT_FILE, settings
+
+    context = click.Context(group, obj={"config_file": None})
+    found = settings(group, context)
+    rows = [
+        (f"`{s.key}`", "" if s.value in (None, ()) else f"`{s.value}`", f"`{s.environment}`", s.help) for s in found
+    ]
+    return (
+        "# Configuration\n\n"
+        f"One YAML file, `{DEFAULT_FILE}` in the working folder or named by `--config` or `ASHIATO_CONFIG`; environment variables\n"
+        "over it; command-line options over both. `ashiato config show` says where each value came from. An unknown key is an error.\n\n"
+        "Keys are the commands' long options, under the command's name; those that several commands share stand at the top:\n\n"
+        "```yaml\nlake: /var/lib/ashiato/lake\nsink:\n  listen: 0.0.0.0:9443\n```\n\n"
+        + table(("key", "default", "environment", "meaning"), rows)
+    )
+
+
+def metrics() -> str:
+    """Every metric of the sink."""
+    from ingest.telemetry import Telemetry
+
+    rows = []
+    for metric in Telemetry().registry._names_to_collectors.values():  # noqa: SLF001 (no public way to read label names)
+        entry: Any = metric
+        suffix = "_total" if entry._type == "counter" else ""  # noqa: SLF001
+        labels = ", ".join(f"`{label}`" for label in entry._labelnames)  # noqa: SLF001
+        rows.append((f"`{entry._name}{suffix}`", entry._type, labels, entry._documentation))  # noqa: SLF001
+    unique = sorted(set(rows))
+    promise = (inspect.getdoc(sys.modules["ingest.telemetry"]) or "").split("\n\n")[1]
+    return (
+        "# Metrics of the sink\n\n`GET /metrics`, Prometheus text format. "
+        + " ".join(promise.replace("``", "`").split())
+        + "\n\n"
+        + table(("metric", "type", "labels", "meaning"), unique)
+    )
+
+
+PAGES: dict[str, tuple[str, Callable[[], str]]] = {
+    "schema.md": ("lake/schema.py", schema),
+    "cli.md": ("the commands of ashiato/", cli),
+    "configuration.md": ("the options of the commands", configuration),
+    "metrics.md": ("ingest/telemetry.py", metrics),
+}
+
+
+def main() -> int:
+    """Write or check every page; the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where a page differs")
+    check = parser.parse_args().check
+    differing = 0
+    for name, (source, render) in PAGES.items():
+        path = REFERENCE / name
+        text = HEAD.format(source=source) + render()
+        kept = path.read_text(encoding="utf-8") if path.exists() else ""
+        if text == kept:
+            continue
+        differing += 1
+        if check:
+            lines = difflib.unified_diff(
+                kept.splitlines(), text.splitlines(), f"{name} as kept", f"{name} as the code has it", lineterm="", n=0
+            )
+            print("\n".join(list(lines)[:20]))
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote docs/reference/{name}")
+    if check and differing:
+        print(f"{differing} reference page(s) differ from the code; run: make docs", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
