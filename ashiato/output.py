@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from typing import Any
@@ -62,9 +63,13 @@ def rows_of(table: pa.Table) -> Iterator[dict[str, Any]]:
             yield {key: json_value(value) for key, value in row.items()}
 
 
+WIDE = 200
+"""Columns of a table that goes to a file or pipe, where nobody's window limits it."""
+
+
 def as_table(table: pa.Table) -> str:
-    """The table as wide as the terminal (or $COLUMNS), without colours."""
-    console = Console(file=io.StringIO())
+    """The table as wide as the terminal, without colours; times to the millisecond."""
+    console = Console(file=io.StringIO(), width=None if sys.stdout.isatty() else WIDE)
     console.print(rich_table(table))
     return str(console.file.getvalue())  # type: ignore[attr-defined]
 
@@ -74,11 +79,22 @@ def rich_table(table: pa.Table) -> Table:
     drawn = Table(box=None, header_style="bold", pad_edge=False, show_edge=False)
     for column in table.schema:
         number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
-        drawn.add_column(column.name, justify="right" if number else "left", overflow="fold")
+        drawn.add_column(
+            column.name,
+            justify="right" if number else "left",
+            overflow="fold",
+            no_wrap=number or pa.types.is_timestamp(column.type),
+        )
     for batch in table.to_batches():
         for row in batch.to_pylist():
-            drawn.add_row(*(Text(plain(value)) for value in row.values()))
+            drawn.add_row(*(Text(_cell(value)) for value in row.values()))
     return drawn
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return plain(value)
 
 
 def as_json(table: pa.Table) -> str:

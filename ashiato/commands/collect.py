@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,4 +157,4 @@ def quarantine_show(quarantine_id: str, lake_location: str, redaction_key: Path 
         raise NothingToRead(
             "quarantine-unknown", f"nothing in quarantine is called {quarantine_id}", "see: ashiato quarantine list"
         )
-    click.get_binary_stream("stdout").write(load_redactor(redaction_key).unseal(found["sealed"][0].as_py()))
+    sys.stdout.buffer.write(load_redactor(redaction_key).unseal(found["sealed"][0].as_py()))

@@ -51,7 +51,8 @@ def sql(
     """
     if query in (None, "-"):
         query = sys.stdin.read()
-    with connect(open_lake(lake_location), time_range(last, since, until), clusters=list(clusters) or None) as con:
+    when = time_range(last, since, until)
+    with connect(open_lake(lake_location), when, clusters=list(clusters) or None) as con:
         show(select(con, query or ""), format_, output)
 
 
@@ -95,9 +96,10 @@ def timeline(
       ashiato timeline --resource secrets --namespace payments
       ashiato timeline --source-ip 203.0.113.66 --writes --format markdown
     """
+    when = time_range(last, since, until)
     table = timeline_of(
         open_lake(lake_location),
-        time_range(last, since, until),
+        when,
         TimelineFilter(**matching),
         writes_only=writes,
         clusters=list(clusters) or None,
@@ -163,7 +165,8 @@ def export(
     from ingest.export import events
 
     selected = list(clusters) or None
-    with connect(open_lake(lake_location), time_range(last, since, until), clusters=selected) as con:
+    when = time_range(last, since, until)
+    with connect(open_lake(lake_location), when, clusters=selected) as con:
         reader = con.execute("SELECT * FROM events ORDER BY stage_at, event_id").to_arrow_reader(10_000)
         stream = open(output, "wb") if output else sys.stdout.buffer
         try:
