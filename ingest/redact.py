@@ -106,8 +106,10 @@ class Redactor:
             resource = reference.resource
             secret = resource == "secrets"
             token = resource == "tokenreviews" or reference.subresource == "token"
-        if not (secret or token or b"Secret" in raw or b"TokenRe" in raw):
-            return changed
+        if not (secret or token):
+            bodies = event.requestObject is not None or event.responseObject is not None or decoded.unparsed
+            if not bodies or not (b"Secret" in raw or b"TokenRe" in raw):
+                return changed
         walker = _Walker(self, token)
         for name in ("requestObject", "responseObject"):
             body = getattr(event, name)

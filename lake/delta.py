@@ -20,7 +20,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable
 from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
@@ -349,19 +349,20 @@ class Lake:
             self._keys.move_to_end(file.path)
             yield cached
             return
-        path = self.folder / table.name / file.path
-        data = ds.dataset(path, format="parquet", schema=table.file_schema)
+        data = pq.ParquetFile(self.folder / table.name / file.path)
         if file.rows <= _CACHED_KEYS // 4:
-            keys = data.to_table(columns=[table.key])[table.key].combine_chunks()
+            keys = data.read(columns=[table.key])[table.key].combine_chunks()
             self._remember(file.path, keys)
             yield keys
             return
         bounds = pc.min_max(rows[table.time])
-        field = ds.field(table.time)
-        near = (field >= bounds["min"]) & (field <= bounds["max"]) if table.name == "events" else None
-        for batch in data.to_batches(columns=[table.key], filter=near, batch_size=500_000):
+        for batch in data.iter_batches(batch_size=500_000, columns=[table.key, table.time]):
+            if table.name == "events":
+                times = batch.column(table.time)
+                near = pc.and_(pc.greater_equal(times, bounds["min"]), pc.less_equal(times, bounds["max"]))
+                batch = batch.filter(near)
             if batch.num_rows:
-                yield batch.column(0)
+                yield batch.column(table.key)
 
     def _remember(self, path: str, keys: pa.Array) -> None:
         self._keys[path] = keys

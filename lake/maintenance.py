@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
-import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
 from lake.delta import DataFile, Lake
 from lake.errors import AshiatoError
@@ -116,8 +116,7 @@ def _merge(lake: Lake, table: Table, group: Sequence[DataFile], memory_limit: st
             f"COMPRESSION zstd, COMPRESSION_LEVEL {COMPRESSION_LEVEL}, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
         )
     expected = check["rows"][0].as_py()
-    data = ds.dataset(target, format="parquet", schema=table.file_schema)
-    facts = data.to_table(columns=list(table.statistics))
+    facts = pq.ParquetFile(target).read(columns=list(table.statistics))
     if facts.num_rows != expected:
         target.unlink(missing_ok=True)
         raise AshiatoError(
