@@ -75,7 +75,7 @@ def run(command: list[str]) -> tuple[float, float, float]:
 
     def watch() -> None:
         nonlocal largest, together
-        while not done.wait(0.02):
+        while not done.wait(0.25):
             sizes = [_private_mb(pid) for pid in _family(process.pid)]
             largest, together = max(largest, *sizes, 0.0), max(together, sum(sizes))
 
