@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from lake.errors import AshiatoError, NothingToRead
 
-CHUNK_BYTES = 16 << 20
+CHUNK_BYTES = 12 << 20
 MAX_LINE_BYTES = 128 << 20
 """Longest line, and largest document: an EventList in one line is as long as it is."""
 STANDARD_INPUT = "-"

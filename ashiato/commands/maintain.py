@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 import pyarrow as pa
 
@@ -66,6 +68,66 @@ def compact(lake_location: str, target_mb: int, keep_days: int | None, tombstone
 
 def _size(count: int) -> str:
     return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
+
+
+@click.command()
+@lake_option
+@click.option("--sink", "sink_url", metavar="URL", help="Prove a running sink, e.g. https://audit.example:9443/audit.")
+@click.option(
+    "--token-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Bearer token for the sink."
+)
+@click.option(
+    "--ca", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="CA that signed the sink's certificate."
+)
+@click.option("--cert", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Client certificate.")
+@click.option("--key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its key.")
+@click.option("--cluster", help="Post for this cluster (path /audit/CLUSTER).")
+@click.option("--check-lake/--no-check-lake", default=None, help="Look at the lake too (default: without --sink).")
+@format_option()
+def doctor(
+    lake_location: str,
+    sink_url: str | None,
+    token_file: Path | None,
+    ca: Path | None,
+    cert: Path | None,
+    key: Path | None,
+    cluster: str | None,
+    check_lake: bool | None,
+    format_: str,
+) -> int:
+    """Check this installation and lake; with --sink, prove a running sink end to end.
+
+    The proof posts ten events of user ashiato:doctor, because nothing less shows that a write is durable. With
+    --check-lake it waits until they are in the lake.
+
+    \b
+    Examples:
+      ashiato doctor --lake L
+      ashiato doctor --sink https://audit.example:9443/audit --ca ca.crt --token-file token
+      ashiato doctor --sink https://audit.example:9443/audit --ca ca.crt --cert client.crt --key client.key
+    """
+    from ashiato import doctor as checks
+
+    with_lake = sink_url is None if check_lake is None else check_lake
+    found = list(checks.check_installation())
+    if sink_url:
+        token = token_file.read_text().strip() if token_file else None
+        target = checks.SinkTarget(sink_url, token, ca, cert, key, cluster)
+        found += checks.check_sink(target, lake_location if with_lake else None)
+    if with_lake:
+        found += checks.check_lake(lake_location)
+    show(
+        pa.table(
+            {
+                "check": [check.name for check in found],
+                "verdict": [str(check.verdict) for check in found],
+                "found": [check.found for check in found],
+                "what now": [check.hint for check in found],
+            }
+        ),
+        format_,
+    )
+    return 1 if any(check.verdict is checks.Verdict.FAILED for check in found) else 0
 
 
 @click.group("config")
