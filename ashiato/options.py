@@ -5,15 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-import pyarrow as pa
 
-from ashiato.output import FORMATS
-from lake.delta import Lake
 from lake.errors import UsageError
 from lake.timerange import TimeRange
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lake.delta import Lake
+
+FORMAT_NAMES = ("table", "json", "jsonl", "markdown", "html", "csv")
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_LAKE = "./lake"
@@ -50,7 +54,7 @@ def format_option(*formats: str, default: str = "table") -> Callable[[F], F]:
     return click.option(
         "--format",
         "format_",
-        type=click.Choice(formats or tuple(FORMATS)),
+        type=click.Choice(formats or FORMAT_NAMES),
         default=default,
         show_default=True,
         help="How to show it.",
@@ -77,14 +81,21 @@ def redaction_key_option(function: F) -> F:
 
 
 def open_lake(location: str, create: bool = False) -> Lake:
-    """The lake at *location*; refuses Ashiato's own source folder, which also happens to be called lake."""
+    """The lake at *location*, made if asked for; see ``Lake.open`` for errors."""
+    from lake.delta import Lake
+
+    refuse_source_folder(location)
+    return Lake.open(location, create=create)
+
+
+def refuse_source_folder(location: str) -> None:
+    """Ashiato's own source folder happens to be called lake as well: never write into it."""
     if (Path(location) / "__init__.py").exists():
         raise UsageError(
             "lake-is-source",
             f"{location} is Ashiato's own source code, not a lake",
             "name a lake: --lake ../my-lake, or set ASHIATO_LAKE",
         )
-    return Lake.open(location, create=create)
 
 
 def time_range(last: str | None, since: str | None, until: str | None) -> TimeRange:
@@ -104,6 +115,8 @@ def emit(text: str, output: Path | None) -> None:
 
 def show(table: pa.Table, format_: str, output: Path | None = None) -> None:
     """Show *table* in one of the formats."""
+    from ashiato.output import FORMATS
+
     emit(FORMATS[format_](table), output)
 
 

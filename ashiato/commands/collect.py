@@ -17,6 +17,124 @@ if TYPE_CHECKING:
     from ingest.importer import ImportReport, Progress
 
 
+@click.command()
+@lake_option
+@click.option(
+    "--spool",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder for what is acknowledged and not yet in the lake; on a disk that survives a crash.",
+)
+@click.option(
+    "--listen",
+    default="127.0.0.1:9443",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where to listen; port 0 asks the system for one.",
+)
+@click.option(
+    "--tls-cert", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Certificate chain to serve, PEM."
+)
+@click.option("--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its private key, PEM.")
+@click.option(
+    "--client-ca",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CA whose client certificates may write.",
+)
+@click.option(
+    "--tokens",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="YAML file of clusters and their (hashed) tokens; read again when it changes.",
+)
+@click.option("--cluster", help="Cluster of senders that no credential tells apart.")
+@click.option("--insecure", is_flag=True, help="Allow no credentials on loopback, and plain HTTP elsewhere.")
+@click.option(
+    "--flush-seconds",
+    type=click.FloatRange(0.05),
+    default=5.0,
+    show_default=True,
+    help="Bring what was spooled into the lake this often.",
+)
+@click.option(
+    "--flush-mb", type=click.IntRange(1), default=32, show_default=True, help="... or when so much is spooled."
+)
+@click.option("--max-body-mb", type=click.IntRange(1), default=64, show_default=True, help="Largest post.")
+@click.option(
+    "--body-budget-mb",
+    type=click.IntRange(1),
+    default=256,
+    show_default=True,
+    help="Bodies in memory at once, over all senders.",
+)
+@click.option(
+    "--max-spool-mb",
+    type=click.IntRange(1),
+    default=10240,
+    show_default=True,
+    help="Answer 503 when the spool is larger than this.",
+)
+@click.option(
+    "--min-free-mb",
+    type=click.IntRange(0),
+    default=256,
+    show_default=True,
+    help="Answer 503 when the spool's disk has less left.",
+)
+@click.option("--max-connections", type=click.IntRange(1), default=256, show_default=True, help="Connections at once.")
+@click.option(
+    "--drain-seconds",
+    type=click.FloatRange(0),
+    default=20.0,
+    show_default=True,
+    help="On SIGTERM, bring the spool into the lake for so long.",
+)
+@click.option(
+    "--port-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the port here once the sink listens."
+)
+@redaction_key_option
+def sink(
+    lake_location: str,
+    spool: Path,
+    flush_mb: int,
+    max_body_mb: int,
+    body_budget_mb: int,
+    max_spool_mb: int,
+    min_free_mb: int,
+    redaction_key: Path | None,
+    **others: Any,
+) -> int:
+    """Receive audit events from kube-apiservers: the webhook audit backend's other end.
+
+    A post is answered 200 when it is on disk (fsync), never before. What cannot be stored now is answered 503 with
+    Retry-After, so that the kube-apiserver keeps it. GET /healthz, /readyz, /metrics.
+
+    \b
+    Examples:
+      ashiato sink --lake L --spool S --insecure                            a trial, on this machine only
+      ashiato sink --lake L --spool S --listen 0.0.0.0:9443 \\
+          --tls-cert tls.crt --tls-key tls.key --tokens tokens.yaml
+      ashiato doctor --sink https://HOST:9443/audit --ca ca.crt --token-file token
+    """
+    from ashiato.options import refuse_source_folder
+    from ingest.settings import MIB, SinkSettings
+    from ingest.sink import run_sink
+
+    refuse_source_folder(lake_location)
+    return run_sink(
+        SinkSettings(
+            lake=lake_location,
+            spool=spool,
+            flush_bytes=flush_mb * MIB,
+            max_body_bytes=max_body_mb * MIB,
+            body_budget_bytes=body_budget_mb * MIB,
+            max_spool_bytes=max_spool_mb * MIB,
+            min_free_bytes=min_free_mb * MIB,
+            redaction_key_file=redaction_key,
+            **others,
+        )
+    )
+
+
 @click.command("import")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @lake_option

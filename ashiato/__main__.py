@@ -1,0 +1,5 @@
+"""``python -m ashiato``: the command line."""
+
+from ashiato.cli import main
+
+main()
