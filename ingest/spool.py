@@ -53,12 +53,12 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What opening found: segments of an earlier run, bytes of torn tails cut, damaged segments kept aside."""
+    """What opening found: sealed segments of an earlier run, bytes of torn tails cut, damaged segments kept aside."""
 
-    segments: int = 0
+    names: tuple[str, ...] = ()
     bytes: int = 0
     torn_bytes: int = 0
-    corrupt: int = 0
+    damaged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def read_segment(path: Path, on_damage: Callable[[], None] = lambda: None) -> It
 
     Damaged places are skipped; ``on_damage()`` is called once when there is one.
     """
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         head = file.read(_FIRST)
         read = 0
         good = head.startswith(MAGIC)
@@ -159,7 +159,7 @@ def read_segment(path: Path, on_damage: Callable[[], None] = lambda: None) -> It
 
 def sealed_segments(folder: Path) -> list[Path]:
     """The committer's work, oldest first."""
-    return [folder / name for name in sorted(os.listdir(folder)) if _state(name) == "sealed"]
+    return sorted(path for path in folder.iterdir() if _state(path.name) == "sealed")
 
 
 def _state(name: str) -> str | None:
@@ -227,16 +227,16 @@ def prepare(folder: Path) -> None:
 
 def recover(folder: Path) -> Recovered:
     """Seal what an earlier run left open, cutting torn tails. The caller holds the sink's lock."""
-    segments = total = torn = corrupt = 0
-    for name in sorted(os.listdir(folder)):
-        path = folder / name
-        state = _state(name)
+    names: list[str] = []
+    total = torn = damaged = 0
+    for path in sorted(folder.iterdir()):
+        state = _state(path.name)
         if state == "open":
             data = path.read_bytes()
             found = scan(data)
             if found.damaged:
                 # Kept whole and aside for a person; its good records go on under the sealed name.
-                corrupt += 1
+                damaged += 1
                 _set_aside(path, data)
             if not found.spans:
                 path.unlink()
@@ -244,17 +244,17 @@ def recover(folder: Path) -> Recovered:
                 continue
             if found.good_end < found.size:
                 torn += found.size - found.good_end
-                with open(path, "r+b") as file:
+                with path.open("r+b") as file:
                     file.truncate(found.good_end)
                     os.fsync(file.fileno())
-            path.rename(path.with_suffix(".sealed"))
-            segments += 1
+            sealed = path.rename(path.with_suffix(".sealed"))
+            names.append(sealed.name)
             total += found.good_end
         elif state == "sealed":
-            segments += 1
+            names.append(path.name)
             total += path.stat().st_size
     sync_folder(folder)
-    return Recovered(segments, total, torn, corrupt)
+    return Recovered(tuple(sorted(names)), total, torn, damaged)
 
 
 def _set_aside(path: Path, data: bytes) -> None:
@@ -411,7 +411,7 @@ class Spool:
             if batch:
                 try:
                     error = self._write([item.payload for item in batch])
-                except Exception as unexpected:  # whatever it is, senders must hear that it is not stored
+                except Exception as unexpected:  # noqa: BLE001 - senders must hear that it is not stored
                     self._cut()
                     error = SpoolFull(f"cannot write to the spool: {unexpected!r}")
                 for item in batch:
@@ -449,8 +449,7 @@ class Spool:
             # nothing more goes into this file, and what was not acknowledged is cut off.
             self._failed(error)
             self._cut()
-            if self._path is not None:
-                self._seal()
+            self._seal()
             return SpoolFull(f"cannot sync the spool: {error.strerror}")
         self._good_end += total
         self._last_error = None
@@ -482,7 +481,7 @@ class Spool:
         try:
             os.ftruncate(self._descriptor, self._good_end)
             if self._good_end <= _FIRST:
-                os.unlink(self._path)
+                self._path.unlink()
                 os.close(self._descriptor)
                 self._path, self._descriptor = None, -1
         except OSError:
@@ -491,12 +490,13 @@ class Spool:
             self._seal()
 
     def _seal(self) -> None:
-        assert self._path is not None
         path, descriptor = self._path, self._descriptor
+        if path is None:
+            return
         self._path, self._descriptor = None, -1
         try:
             os.close(descriptor)
-            os.rename(path, path.with_suffix(".sealed"))
+            path.rename(path.with_suffix(".sealed"))
             sync_folder(self.folder)
         except OSError as error:
             # It stays .open and is recovered at the next start; its records are on disk.
