@@ -1,0 +1,53 @@
+"""The report as one HTML file: to read on a screen, print or send; no script, nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from detections.engine import Run
+from detections.reports import wording
+
+_TEMPLATE = Path(__file__).with_name("page.html.jinja")
+
+
+def render(run: Run) -> str:
+    """The page. Everything is escaped by the template engine, what is invisible is made visible before."""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(
+        visible=wording.visible,
+        short=wording.short,
+        span=lambda finding: wording.span(finding.first_seen, finding.last_seen),
+        identities=wording.identities,
+        identity=wording.identity,
+        agents=wording.agents,
+        request=wording.request,
+        listed=wording.listed,
+        plural=wording.plural,
+        command=wording.timeline_command,
+        time=_time,
+        words=lambda text: " ".join(str(text).split()),
+    )
+    page = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+        run=run,
+        headline=wording.headline(run),
+        coverage=wording.coverage(run),
+        period=wording.period(run),
+        counts=wording.counts(run),
+        sections=wording.sections(run),
+        reasons=wording.reasons(run),
+        advice=wording.advice(run),
+    )
+    return page.rstrip("\n") + "\n"
+
+
+def _time(at: Any) -> str:
+    """Time of day with milliseconds; the day stands in the finding's head."""
+    if isinstance(at, str):
+        at = datetime.fromisoformat(at)
+    return at.strftime("%H:%M:%S.%f")[:-3] if isinstance(at, datetime) else ""

@@ -1,0 +1,49 @@
+"""The report as one JSON document: for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from detections.engine import Run
+from detections.finding import Finding
+from detections.reports.wording import timestamp
+
+
+def render(run: Run) -> str:
+    """``{"findings": [...], "skipped": [...], "failed": [...]}``, indented, non-ASCII characters escaped.
+
+    Times are RFC 3339 in UTC with microseconds.
+    """
+    return json.dumps(document(run), indent=2) + "\n"
+
+
+def document(run: Run) -> dict[str, Any]:
+    """The document as JSON-ready values."""
+    return {
+        "findings": [finding_document(finding) for finding in run.findings],
+        "skipped": [{"rule_id": skipped.rule_id, "reason": skipped.reason} for skipped in run.skipped],
+        "failed": [{"rule_id": failed.rule_id, "error": failed.error} for failed in run.failed],
+        "lake_version": run.lake_version,
+    }
+
+
+def finding_document(finding: Finding) -> dict[str, Any]:
+    """One finding as JSON-ready values; the fields carry the names of the findings table."""
+    return {
+        "finding_id": finding.finding_id,
+        "rule_id": finding.rule_id,
+        "rule_version": finding.rule_version,
+        "title": finding.title,
+        "techniques": list(finding.techniques),
+        "severity": str(finding.severity),
+        "confidence": str(finding.confidence),
+        "cluster": finding.cluster,
+        "entity": dict(finding.entity),
+        "first_seen": timestamp(finding.first_seen),
+        "last_seen": timestamp(finding.last_seen),
+        "event_count": finding.event_count,
+        "event_ids": list(finding.event_ids),
+        "evidence": list(finding.evidence),
+        "lake_version": finding.lake_version,
+    }

@@ -1,0 +1,19 @@
+"""The report as JSON lines: one finding, skipped rule or failed rule a line, for log shippers and jq."""
+
+from __future__ import annotations
+
+import json
+
+from detections.engine import Run
+from detections.reports.json import document
+
+
+def render(run: Run) -> str:
+    """One object a line; ``outcome`` says which kind: finding, skipped or failed."""
+    whole = document(run)
+    lines = [
+        {"outcome": outcome, **item}
+        for outcome, key in (("finding", "findings"), ("skipped", "skipped"), ("failed", "failed"))
+        for item in whole[key]
+    ]
+    return "".join(json.dumps(line) + "\n" for line in lines)

@@ -1,0 +1,124 @@
+"""The report as Markdown: for a ticket, a chat or a wiki, which may render HTML and links in it."""
+
+from __future__ import annotations
+
+import re
+
+from detections.engine import Run
+from detections.finding import Finding
+from detections.reports.wording import (
+    Section,
+    advice,
+    coverage,
+    headline,
+    identities,
+    listed,
+    period,
+    plural,
+    reasons,
+    requests,
+    sections,
+    short,
+    span,
+    timeline_command,
+    timestamp,
+)
+
+MOST_FINDINGS = 20
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&@:$]|(?<=www)\.)")
+
+
+def escape(text: object) -> str:
+    """*text* as nothing but text: no markup, link, mention, HTML or table cell can come of it."""
+    return _SPECIAL.sub(r"\\\1", short(text, 400))
+
+
+def code(text: object) -> str:
+    """*text* in a code span that it cannot end, on one line, also inside a table cell."""
+    shown = short(text, 400).replace("|", "\\|")
+    fence = "`" * (max((len(run) for run in re.findall("`+", shown)), default=0) + 1)
+    pad = " " if shown.startswith("`") or shown.endswith("`") or not shown else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def render(run: Run) -> str:
+    """The report; findings by rule, the worst first."""
+    out = [
+        f"# {escape_words(headline(run))}",
+        "",
+        f"{coverage(run)}; {period(run)}; lake version {run.lake_version}.",
+        "",
+    ]
+    if run.findings:
+        out += ["| severity | what happened | who | when | requests |", "| --- | --- | --- | --- | ---: |"]
+        out += [_row(section) for section in sections(run)]
+        out.append("")
+    for section in sections(run):
+        out += _section(section)
+    if run.skipped:
+        out += ["## Skipped: these rules could not judge this log", ""]
+        out += [f"- {escape(reason)}: {', '.join(code(rule_id) for rule_id in ids)}" for reason, ids in reasons(run)]
+        out.append("")
+    if run.failed:
+        out += ["## Failed", ""]
+        out += [f"- {code(failed.rule_id)}: {escape(failed.error)}" for failed in run.failed]
+        out.append("")
+    out += ["## Next", "", escape_words(advice(run))]
+    return "\n".join(out) + "\n"
+
+
+def escape_words(text: str) -> str:
+    """Our own sentence: commands in backticks stay, all else is plain already."""
+    return text.replace("|", "\\|")
+
+
+def _row(section: Section) -> str:
+    return (
+        f"| {section.severity} | {escape(section.rule.title)} | {_codes(section.identities, 2)} | {section.span} "
+        f"| {section.requests:,} |"
+    )
+
+
+def _codes(names: list[str], most: int) -> str:
+    """Names as code spans: a chat or forge must not take one for a mention or a link."""
+    return listed([code(name) for name in names], most)
+
+
+def _section(section: Section) -> list[str]:
+    rule = section.rule
+    out = [f"## {section.severity.capitalize()}: {escape(rule.title)}", ""]
+    out += [f"{escape(' '.join(rule.why.split()))}", ""]
+    out += [f"Rule {code(rule.id)}, confidence {section.findings[0].confidence}.", ""]
+    for finding in section.findings[:MOST_FINDINGS]:
+        out += _finding(finding)
+    rest = len(section.findings) - MOST_FINDINGS
+    if rest > 0:
+        out += [f"And {plural(rest, 'more finding')} of this rule: {code(f'ashiato detect --rule {rule.id}')}", ""]
+    out += ["To check:", ""]
+    out += [f"{number}. {escape(' '.join(step.split()))}" for number, step in enumerate(rule.triage, 1)]
+    command = timeline_command(section.findings[0])
+    if command:
+        out += ["", f"What else happened around it: {code(command)}"]
+    return [*out, ""]
+
+
+def _finding(finding: Finding) -> list[str]:
+    out = [
+        f"### {_codes(identities(finding), 3)}",
+        "",
+        f"{span(finding.first_seen, finding.last_seen)}, {plural(finding.event_count, 'request')}, "
+        f"cluster {code(finding.cluster)}, finding {code(finding.finding_id)}",
+        "",
+        "| time (UTC) | request | user agent, as claimed |",
+        "| --- | --- | --- |",
+    ]
+    for row in finding.evidence[:5]:
+        at = row.get("request_received_at")
+        out.append(
+            f"| {escape(timestamp(at) if hasattr(at, 'isoformat') else at)} | {code(requests([row])[0][0])} "
+            f"| {code(row.get('user_agent') or '-')} |"
+        )
+    rest = finding.event_count - min(5, len(finding.evidence))
+    if rest > 0:
+        out += ["", f"And {plural(rest, 'more request')}."]
+    return [*out, ""]

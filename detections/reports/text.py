@@ -1,0 +1,144 @@
+"""The report for a terminal: what happened, who did it, and what to do, in five minutes' reading."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.rule import Rule as Line
+from rich.table import Table
+from rich.text import Text
+
+from detections.engine import Run
+from detections.finding import Finding
+from detections.reports.wording import (
+    Section,
+    advice,
+    coverage,
+    headline,
+    identities,
+    listed,
+    period,
+    plural,
+    reasons,
+    requests,
+    sections,
+    span,
+    timeline_command,
+    visible,
+)
+
+DEFAULT_WIDTH = 100
+MOST_FINDINGS = 4
+MOST_REQUESTS = 3
+_COLOURS = {
+    "critical": "bold white on red",
+    "high": "bold red",
+    "medium": "bold yellow",
+    "low": "bold blue",
+    "informational": "bold",
+}
+
+
+def render(run: Run, *, width: int = DEFAULT_WIDTH, colour: bool = False) -> str:
+    """The report as lines of at most *width* columns; *colour* adds ANSI colours, for a terminal only."""
+    console = Console(
+        file=io.StringIO(),
+        width=width,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        no_color=not colour,
+        highlight=False,
+        emoji=False,
+        markup=False,
+        legacy_windows=False,
+    )
+    with console.capture() as captured:
+        console.print(document(run))
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+
+
+def document(run: Run) -> RenderableType:
+    """The report for a rich console of any width."""
+    parts: list[RenderableType] = [_head(run)]
+    parts += [_section(section) for section in sections(run)]
+    if run.skipped:
+        parts.append(_skipped(run))
+    if run.failed:
+        parts.append(_failed(run))
+    parts += [Line(style="dim", characters="─"), Text.assemble(("Next  ", "bold"), advice(run))]
+    return Group(*parts)
+
+
+def _head(run: Run) -> RenderableType:
+    line = Text(headline(run), style="bold")
+    below = Text(f"{coverage(run)}  ·  {period(run)}  ·  lake version {run.lake_version}", style="dim")
+    return Group(line, below, Text(""))
+
+
+def _section(section: Section) -> RenderableType:
+    rule = section.rule
+    title = Table.grid(padding=(0, 2), expand=True)
+    title.add_column(no_wrap=True)
+    title.add_column(ratio=1)
+    title.add_column(justify="right", style="dim", overflow="fold")
+    badge = Text(f" {section.severity.upper()} ", style=_COLOURS[section.severity])
+    title.add_row(badge, Text(rule.title, style="bold"), Text(rule.id))
+    parts: list[RenderableType] = [Line(style="dim", characters="─"), title]
+    for finding in section.findings[:MOST_FINDINGS]:
+        parts.append(_finding(finding))
+    rest = len(section.findings) - MOST_FINDINGS
+    if rest > 0:
+        more = f"and {plural(rest, 'more finding')} of this rule: ashiato detect --rule {rule.id} --format markdown"
+        parts.append(Padding(Text(more, style="dim"), (0, 0, 0, 2)))
+    facts = _grid()
+    facts.add_row("Why", Text(" ".join(rule.why.split())))
+    for number, step in enumerate(rule.triage):
+        facts.add_row("Check" if number == 0 else "", Text(f"{number + 1}. {' '.join(step.split())}"))
+    command = timeline_command(section.findings[0])
+    if command:
+        facts.add_row("Look", Text(command, style="cyan"))
+    parts += [Padding(facts, (0, 0, 1, 2))]
+    return Group(*parts)
+
+
+def _finding(finding: Finding) -> RenderableType:
+    facts = _grid()
+    facts.add_row("Who", Text(listed(identities(finding), 3), style="bold"))
+    done = [text + (f"  ×{count}" if count > 1 else "") for text, count in requests(finding.evidence)]
+    what = "\n".join(done[:MOST_REQUESTS])
+    rest = finding.event_count - sum(count for _, count in requests(finding.evidence)[:MOST_REQUESTS])
+    if rest > 0:
+        what += f"\nand {plural(rest, 'more request')}"
+    facts.add_row("What", Text(what))
+    where = f"  ·  cluster {visible(finding.cluster)}" if finding.cluster else ""
+    when = f"{span(finding.first_seen, finding.last_seen)}  ·  {plural(finding.event_count, 'request')}{where}"
+    facts.add_row("When", Text(when))
+    return Padding(facts, (0, 0, 1, 2))
+
+
+def _grid() -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True, min_width=5)
+    grid.add_column(overflow="fold")
+    return grid
+
+
+def _skipped(run: Run) -> RenderableType:
+    lines = Table.grid(padding=(0, 2))
+    lines.add_column(overflow="fold")
+    for reason, ids in reasons(run):
+        lines.add_row(Text.assemble(visible(reason), ("  " + listed(ids, 6), "dim")))
+    title = Text(f"Skipped: {plural(len(run.skipped), 'rule')} could not judge this log", style="bold")
+    return Group(Line(style="dim", characters="─"), title, Padding(lines, (0, 0, 1, 2)))
+
+
+def _failed(run: Run) -> RenderableType:
+    lines = Table.grid(padding=(0, 2))
+    lines.add_column(no_wrap=True)
+    lines.add_column(overflow="fold")
+    for failed in run.failed:
+        lines.add_row(Text(failed.rule_id), Text(visible(failed.error)))
+    title = Text(f"Failed: {plural(len(run.failed), 'rule')}", style="bold red")
+    return Group(Line(style="dim", characters="─"), title, Padding(lines, (0, 0, 1, 2)))

@@ -1,0 +1,212 @@
+"""A finding in a person's words: who, what, when, from where, and what to do next.
+
+Every format says it the same way, so a terminal, a page and a ticket can be compared. Nothing here escapes
+for a format; ``visible`` only makes characters seen that a reader would not see.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from detections.engine import Run
+from detections.finding import Finding
+from detections.rule import Rule
+
+SEVERITIES = ("critical", "high", "medium", "low", "informational")
+CONFIDENCES = ("high", "medium", "low")
+_HIDDEN = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_LONG = 160
+
+
+def visible(text: object) -> str:
+    """*text* with control, bidirectional and invisible characters shown as ``\\uXXXX``."""
+    return _HIDDEN.sub(lambda match: f"\\u{ord(match.group()):04x}", "" if text is None else str(text))
+
+
+def short(text: object, length: int = _LONG) -> str:
+    """*text* made visible and cut to *length* characters."""
+    shown = visible(text)
+    return shown if len(shown) <= length else shown[: length - 1] + "…"
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 finding``, ``1,200 findings``."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def moment(at: datetime) -> str:
+    """``2026-11-23 08:34:25`` in UTC."""
+    return at.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def span(first: datetime, last: datetime) -> str:
+    """``2026-11-23 08:34:25 to 08:35:01 UTC``; the day stands once where it can."""
+    if moment(first) == moment(last):
+        return f"{moment(first)} UTC"
+    end = last.strftime("%H:%M:%S") if first.date() == last.date() else moment(last)
+    return f"{moment(first)} to {end} UTC"
+
+
+def timestamp(at: datetime) -> str:
+    """RFC 3339 in UTC with microseconds, as the JSON formats and commands write it."""
+    return at.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def request(row: Mapping[str, Any]) -> str:
+    """One request: ``create clusterrolebindings backdoor → 201``, or ``get /version → 200``."""
+    words = [str(row.get("verb") or "?")]
+    if row.get("resource"):
+        words.append("/".join(str(part) for part in (row["resource"], row.get("subresource")) if part))
+        place = "/".join(str(part) for part in (row.get("namespace"), row.get("name")) if part)
+        if place:
+            words.append(place)
+    else:
+        words.append(str(row.get("request_uri") or "?"))
+    code = row.get("response_code")
+    return short(" ".join(words) + (f" → {code}" if code is not None else ""))
+
+
+def requests(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, int]]:
+    """The different requests among *rows* with how often each stands there, in order of first appearance."""
+    return list(Counter(request(row) for row in rows).items())
+
+
+def identities(finding: Finding) -> list[str]:
+    """Who did it: ``mallory from 203.0.113.66``, with whom it acted as; nobody where a credential was refused."""
+    pairs = Counter(identity(row) for row in finding.evidence)
+    return list(pairs) or [", ".join(f"{visible(value)}" for value in finding.entity.values()) or "unknown"]
+
+
+def agents(finding: Finding) -> list[str]:
+    """What the clients call themselves, each once: a claim."""
+    return list(dict.fromkeys(short(row["user_agent"], 80) for row in finding.evidence if row.get("user_agent")))
+
+
+def identity(row: Mapping[str, Any]) -> str:
+    """Who made one request and from where: ``mallory, acting as system:masters, from 203.0.113.66``."""
+    name = row.get("user_name")
+    who = short(name, 100) if name else "nobody (credential refused)"
+    if row.get("impersonated_user_name"):
+        who += f", acting as {short(row['impersonated_user_name'], 100)}"
+    return who + (f" from {short(row['source_ip'], 60)}" if row.get("source_ip") else "")
+
+
+def listed(items: Sequence[str], most: int) -> str:
+    """The first *most* of *items* with commas, and how many more there are."""
+    rest = len(items) - most
+    return ", ".join(items[:most]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def timeline_command(finding: Finding) -> str | None:
+    """The command that shows what else the same user or address did around the finding."""
+    columns = {name: {row.get(name) for row in finding.evidence} for name in ("user_name", "source_ip")}
+    for column, option in (("user_name", "--user"), ("source_ip", "--source-ip")):
+        values = columns[column] - {None}
+        # A name with hidden characters cannot be typed; a command that finds something else would mislead.
+        if len(values) == 1 and (value := str(values.pop())) == visible(value) and len(value) <= _LONG:
+            since = (finding.first_seen - timedelta(minutes=10)).strftime("%Y-%m-%dT%H:%M:00Z")
+            until = (finding.last_seen + timedelta(minutes=11)).strftime("%Y-%m-%dT%H:%M:00Z")
+            return f"ashiato timeline {option} {shlex.quote(value)} --since {since} --until {until}"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One rule and what it found, the earliest first."""
+
+    rule: Rule
+    findings: tuple[Finding, ...]
+
+    @property
+    def severity(self) -> str:
+        """The worst severity among the findings."""
+        return min((finding.severity for finding in self.findings), key=SEVERITIES.index)
+
+    @property
+    def span(self) -> str:
+        """First to last evidence of all the findings."""
+        return span(min(f.first_seen for f in self.findings), max(f.last_seen for f in self.findings))
+
+    @property
+    def identities(self) -> list[str]:
+        """Who did it, over all the findings, each once, in order of appearance."""
+        return list(dict.fromkeys(name for finding in self.findings for name in identities(finding)))
+
+    @property
+    def requests(self) -> int:
+        """Requests that are evidence, over all the findings."""
+        return sum(finding.event_count for finding in self.findings)
+
+
+def sections(run: Run) -> list[Section]:
+    """The findings by rule: the worst first, then the surest, then the earliest."""
+    rules = {rule.id: rule for rule in run.rules}
+    by_rule: dict[str, list[Finding]] = {}
+    for finding in sorted(run.findings, key=lambda f: (f.first_seen, f.finding_id)):
+        by_rule.setdefault(finding.rule_id, []).append(finding)
+    made = [Section(rules[rule_id], tuple(found)) for rule_id, found in by_rule.items()]
+    return sorted(
+        made,
+        key=lambda s: (SEVERITIES.index(s.severity), CONFIDENCES.index(s.rule.confidence), s.findings[0].first_seen),
+    )
+
+
+def counts(run: Run) -> list[tuple[str, int]]:
+    """Findings per severity, the worst first, severities without any left out."""
+    found = Counter(finding.severity for finding in run.findings)
+    return [(severity, found[severity]) for severity in SEVERITIES if found[severity]]
+
+
+def headline(run: Run) -> str:
+    """``12 findings: 3 critical, 9 high`` or, with as much care, that there are none."""
+    if not run.findings:
+        return "No findings" if len(run.rules) > len(run.skipped) + len(run.failed) else "No rule could judge"
+    return f"{plural(len(run.findings), 'finding')}: " + ", ".join(f"{count} {name}" for name, count in counts(run))
+
+
+def coverage(run: Run) -> str:
+    """How many rules judged, and how many could not: a quiet report is worth as much as what it could see."""
+    judged = len(run.rules) - len(run.skipped) - len(run.failed)
+    parts = [f"{judged} of {plural(len(run.rules), 'rule')} judged"]
+    if run.skipped:
+        parts.append(f"{len(run.skipped)} skipped")
+    if run.failed:
+        parts.append(f"{len(run.failed)} failed")
+    return ", ".join(parts)
+
+
+def reasons(run: Run) -> list[tuple[str, list[str]]]:
+    """Why rules were skipped, each reason once with its rules, the most frequent first."""
+    grouped: dict[str, list[str]] = {}
+    for skipped in run.skipped:
+        grouped.setdefault(skipped.reason, []).append(skipped.rule_id)
+    return sorted(((reason, sorted(ids)) for reason, ids in grouped.items()), key=lambda item: (-len(item[1]), item[0]))
+
+
+def period(run: Run) -> str:
+    """Which events the run looked at."""
+    since, until = run.time_range.since, run.time_range.until
+    if since is None and until is None:
+        return "all events in the lake"
+    if since is None or until is None:
+        return f"events from {moment(since)} UTC on" if since else f"events before {moment(until)} UTC"  # type: ignore[arg-type]
+    return f"events from {span(since, until)}"
+
+
+def advice(run: Run) -> str:
+    """One sentence: what to do next."""
+    if run.failed:
+        return "Mend the rules that failed first: what they look for was not judged."
+    if run.findings:
+        return f"Start with {sections(run)[0].rule.title!r}: its triage steps stand with it."
+    if run.skipped:
+        return "Nothing was found by the rules that could judge; see why the others were skipped before you rely on it."
+    return "Nothing was found. `ashiato rules list` shows what was looked for."
