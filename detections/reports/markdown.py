@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 from detections.engine import Run
 from detections.finding import Finding
@@ -103,11 +104,11 @@ def _section(section: Section) -> list[str]:
 
 
 def _finding(finding: Finding) -> list[str]:
+    when = f"{span(finding.first_seen, finding.last_seen)}, {plural(finding.event_count, 'request')}"
     out = [
         f"### {_codes(identities(finding), 3)}",
         "",
-        f"{span(finding.first_seen, finding.last_seen)}, {plural(finding.event_count, 'request')}, "
-        f"cluster {code(finding.cluster)}, finding {code(finding.finding_id)}",
+        f"{when}, cluster {code(finding.cluster)}, finding {code(finding.finding_id)}",
         "",
         "| time (UTC) | request | user agent, as claimed |",
         "| --- | --- | --- |",
@@ -115,7 +116,7 @@ def _finding(finding: Finding) -> list[str]:
     for row in finding.evidence[:5]:
         at = row.get("request_received_at")
         out.append(
-            f"| {escape(timestamp(at) if hasattr(at, 'isoformat') else at)} | {code(requests([row])[0][0])} "
+            f"| {timestamp(at) if isinstance(at, datetime) else escape(at)} | {code(requests([row])[0][0])} "
             f"| {code(row.get('user_agent') or '-')} |"
         )
     rest = finding.event_count - min(5, len(finding.evidence))

@@ -86,8 +86,7 @@ def _section(section: Section) -> RenderableType:
     badge = Text(f" {section.severity.upper()} ", style=_COLOURS[section.severity])
     title.add_row(badge, Text(rule.title, style="bold"), Text(rule.id))
     parts: list[RenderableType] = [Line(style="dim", characters="─"), title]
-    for finding in section.findings[:MOST_FINDINGS]:
-        parts.append(_finding(finding))
+    parts += [_finding(finding) for finding in section.findings[:MOST_FINDINGS]]
     rest = len(section.findings) - MOST_FINDINGS
     if rest > 0:
         more = f"and {plural(rest, 'more finding')} of this rule: ashiato detect --rule {rule.id} --format markdown"
