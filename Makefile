@@ -64,6 +64,10 @@ test-duckdb2: .venv/.for-work .make/duckdb-$(SECOND_DUCKDB)/.done ## the test su
 wheel: .venv/.for-work ## build the wheel; try it, installed, in an empty environment without the source
 	PYTHON=$(CURDIR)/$(BIN)/python .ci/try_wheel
 
+.PHONY: wheel-file
+wheel-file: .venv/.for-work ## build dist/ashiato-*.whl
+	$(BIN)/python -m build --wheel
+
 .PHONY: bench
 bench: .venv/.for-work ## measure (minutes; the machine should be idle)
 	@set -e; for script in bench/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script; done
