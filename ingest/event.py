@@ -11,22 +11,23 @@ which accepts all of them, so a client can put them into the log and must not be
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from ingest import broken_list
+from ingest.odd_json import MAX_DEPTH, Tamed, is_deep
+
 API_GROUP = "audit.k8s.io/"
 API_VERSION = "audit.k8s.io/v1"
 KNOWN_API_VERSIONS = frozenset({"", "audit.k8s.io/v1", "audit.k8s.io/v1beta1", "audit.k8s.io/v1alpha1"})
-MAX_DEPTH = 500
-"""Bodies nested deeper are pruned in the columns; their text stays whole in ``unparsed``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +129,9 @@ class Decoded:
     ``event``'s timestamps are in the canonical 27-character UTC form. ``unparsed`` maps field names
     (and, for user, impersonatedUser, objectRef, responseStatus, their fields) to JSON values that
     replace or add to what the columns say on the way back. Its reserved key "" holds ``absent``
-    (fields that were not there although the columns carry a value) and ``text`` (original text of
-    bodies that stand pruned or normalised in the columns).
+    (fields that were not there although the columns carry a value), ``text`` (original text of bodies
+    that stand pruned or normalised in the columns) and ``lost`` (SHA-256 of what is no JSON and was
+    replaced elsewhere, so that it still tells events apart).
     """
 
     event: AuditEvent
@@ -149,12 +151,13 @@ _FIELD_TYPES: dict[str, dict[str, Any]] = {
     struct.__name__: {f.name: f.type for f in msgspec.structs.fields(struct)}
     for struct in (AuditEvent, User, ObjectReference, Status)
 }
-_BODIES = ("requestObject", "responseObject")
+_BODIES = ("requestObject", "responseObject", "authenticationMetadata")
 _TIMES = ("requestReceivedTimestamp", "stageTimestamp")
 
 # --- fields whose texts repeat -------------------------------------------------------------------
 
 _MEMORY_TEXTS = 20_000
+_MEMORY_TEXT_BYTES = 2_000
 _EXTRA = "authentication.kubernetes.io/"
 _SERVICE_ACCOUNT_GROUP = "system:serviceaccounts:"
 
@@ -235,7 +238,10 @@ def annotation_facts(raw: Raw) -> AnnotationFacts:
 
 
 def _remember(memory: dict[bytes, Any], text: bytes, facts: Any) -> None:
-    if len(memory) >= _MEMORY_TEXTS or len(text) > 100_000:
+    # Long texts hardly repeat, and a client can make many of them.
+    if len(text) > _MEMORY_TEXT_BYTES:
+        return
+    if len(memory) >= _MEMORY_TEXTS:
         memory.clear()
     memory[text] = facts
 
@@ -263,6 +269,7 @@ def decode(raw: bytes) -> Decoded:
         and _is_canonical(event.stageTimestamp)
         and _is_canonical(event.requestReceivedTimestamp)
         and (raw.isascii() or _is_utf8(raw))
+        and not ((event.requestObject is not None or event.responseObject is not None) and is_deep(raw))
     ):
         return _decode_loosely(raw)
     _require(event)
@@ -290,9 +297,9 @@ def _versioned(event: AuditEvent, rest: dict[str, Any]) -> dict[str, Any]:
 
 def _require(event: AuditEvent) -> None:
     if event.kind is not None and event.kind != "Event":
-        raise NotAnEvent("kind-unknown", f"kind is {event.kind!r}, not Event")
+        raise NotAnEvent("kind-unknown", f"kind is {event.kind[:80]!r}, not Event")
     if event.apiVersion is not None and event.apiVersion not in KNOWN_API_VERSIONS:
-        raise NotAnEvent("kind-unknown", f"apiVersion is {event.apiVersion!r}, not {API_VERSION}")
+        raise NotAnEvent("kind-unknown", f"apiVersion is {event.apiVersion[:80]!r}, not {API_VERSION}")
     if event.auditID is None or event.stage is None or event.level is None:
         name = next(name for name in ("auditID", "stage", "level") if getattr(event, name) is None)
         raise NotAnEvent("field-missing", f"no {name}: every audit event has one")
@@ -352,41 +359,37 @@ def canonical_time(text: str) -> str:
 
 
 def _decode_loosely(raw: bytes) -> Decoded:
-    text, deep = raw, {}
+    text = raw
+    lost: list[bytes] = []
     if not raw.isascii() and not _is_utf8(raw):
         # As Go reads it: every invalid byte is U+FFFD.
         text = raw.decode("utf-8", "replace").encode()
+        lost += re.findall(rb"[\x80-\xff]+", raw)
     try:
-        members = _decode_members(text)
-    except RecursionError:
-        text, deep = _prune(text)
-        members = _members(text)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        repaired = _replace_lone_surrogates(text)
-        members = _members(repaired)
-        text = repaired
+        tamed = Tamed(text)
+    except ValueError as error:
+        raise NotAnEvent("json-invalid", f"not JSON: {error}") from None
     rest: dict[str, Any] = {}
     absent: list[str] = []
     texts: dict[str, str] = {}
     event = AuditEvent()
-    if "" in members:
-        raise NotAnEvent("field-type", "a field with an empty name, which no audit event has")
-    for name, value in members.items():
-        _take(event, name, value, rest)
+    for name, value in _members(tamed.text).items():
+        if name == "":
+            raise NotAnEvent("field-type", "a field with an empty name, which no audit event has")
+        original = tamed.whole(bytes(value))
+        if original is None:
+            _take(event, name, value, rest)
+        elif name in _BODIES or name not in _FIELD_TYPES["AuditEvent"]:
+            texts[name] = original.decode()
+            if name in _BODIES:
+                _take(event, name, Raw(tamed.shown(value)), rest)
+        elif tamed.is_pruned(value):
+            raise NotAnEvent("json-too-deep", f"{name} is nested deeper than {MAX_DEPTH} levels")
+        else:
+            lost.append(original)
+            _take(event, name, Raw(tamed.shown(value)), rest)
     if event.requestObject is not None and event.verb == "patch":
         _normalise_body(event, "requestObject", texts)
-    if deep:
-        for name in _BODIES:
-            body = getattr(event, name)
-            if body is not None and any(marker in bytes(body) for marker in deep):
-                texts[name] = _restore(bytes(body), deep).decode()
-                setattr(event, name, Raw(_replace_markers(bytes(body), deep)))
-        for name, value in list(rest.items()):
-            if isinstance(value, Raw) and any(marker in bytes(value) for marker in deep):
-                texts[name] = _restore(bytes(value), deep).decode()
-                del rest[name]
-        if any(marker in _encode(event) or marker in _encode(rest) for marker in deep):
-            raise NotAnEvent("json-too-deep", f"nested deeper than {MAX_DEPTH} levels outside the bodies")
     _settle_times(event, rest, absent)
     if event.user is None and "user" not in rest:
         absent.append("user")
@@ -407,6 +410,8 @@ def _decode_loosely(raw: bytes) -> Decoded:
         marks["absent"] = absent
     if texts:
         marks["text"] = texts
+    if lost:
+        marks["lost"] = hashlib.sha256(b"\0".join(lost)).hexdigest()
     if marks:
         rest[""] = marks
     return Decoded(event, rest or None)
@@ -430,10 +435,9 @@ def _take(event: AuditEvent, name: str, value: Raw, rest: dict[str, Any]) -> Non
         return
     nested = _NESTED.get(name)
     if nested is None:
-        typed = dict[str, str] if name == "annotations" else types[name]
-        setattr(
-            event, name, value if name == "annotations" and _typed(value, typed, name) else _typed(value, typed, name)
-        )
+        if name == "annotations":
+            _typed(value, dict[str, str], name)
+        setattr(event, name, _typed(value, types[name], name))
         return
     known: dict[str, Any] = {}
     inner = _FIELD_TYPES[nested.__name__]
@@ -511,15 +515,20 @@ def _normalise_body(event: AuditEvent, name: str, texts: dict[str, str]) -> None
         return value
 
     try:
-        value = json.loads(original, object_pairs_hook=last_wins)
+        value = json.loads(original, object_pairs_hook=last_wins, parse_int=_integer)
     except (ValueError, RecursionError):
         return
     if repeated or not _is_finite(original):
-        texts[name] = original.decode()
+        texts.setdefault(name, original.decode())
         setattr(event, name, Raw(json.dumps(_finite(value), ensure_ascii=False).encode("utf-8", "replace")))
 
 
-_HUGE_NUMBER = re.compile(rb"\d[eE]\+?\d{3}|\d{309}")
+def _integer(digits: str) -> int | float:
+    # Python refuses to read more than 4300 digits; to Go they are as infinite as 310 are.
+    return int(digits) if len(digits) <= 310 else math.inf
+
+
+_HUGE_NUMBER = re.compile(rb"\d[eE]\+?\d{3}|\d{200}")
 
 
 def _is_finite(text: bytes) -> bool:
@@ -536,59 +545,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list):
         return [_finite(item) for item in value]
     return value
-
-
-# --- text that a strict parser refuses ------------------------------------------------------------
-
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
-)
-
-
-def _replace_lone_surrogates(text: bytes) -> bytes:
-    """Half a surrogate pair is U+FFFD to Go; a strict parser would refuse the whole event for it."""
-    return _ESCAPE.sub(lambda m: rb"\ufffd" if m.group(1) else m.group(0), text)
-
-
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
-
-
-def _prune(text: bytes) -> tuple[bytes, dict[bytes, bytes]]:
-    """Replace every value nested deeper than MAX_DEPTH by a marker string; return text and pieces."""
-    depth = start = end = 0
-    parts: list[bytes] = []
-    pieces: dict[bytes, bytes] = {}
-    stem = b"ashiato-deep-"
-    while stem in text:
-        stem += b"-"
-    for token in _TOKEN.finditer(text):
-        character = text[token.start()]
-        if character in b"[{":
-            depth += 1
-            if depth == MAX_DEPTH:
-                start = token.start()
-        elif character in b"]}":
-            if depth == MAX_DEPTH:
-                marker = b'"' + stem + str(len(pieces)).encode() + b'."'
-                pieces[marker] = text[start : token.end()]
-                parts += [text[end:start], marker]
-                end = token.end()
-            depth -= 1
-    if depth != 0:
-        raise NotAnEvent("json-invalid", "brackets do not match")
-    return b"".join([*parts, text[end:]]), pieces
-
-
-def _restore(text: bytes, pieces: dict[bytes, bytes]) -> bytes:
-    for marker, piece in pieces.items():
-        text = text.replace(marker, piece)
-    return text
-
-
-def _replace_markers(text: bytes, pieces: dict[bytes, bytes]) -> bytes:
-    for marker in pieces:
-        text = text.replace(marker, b"null")
-    return text
 
 
 # --- back to JSON ---------------------------------------------------------------------------------
@@ -637,13 +593,14 @@ def _fields(value: Any) -> dict[str, Any]:
 # --- a whole post or file --------------------------------------------------------------------------
 
 
-class _Envelope(Struct, gc=False):
-    kind: str = ""
+class _EventList(Struct, forbid_unknown_fields=True, gc=False):
+    kind: Literal["EventList", ""] = ""
     apiVersion: str = ""
+    metadata: Raw | None = None
     items: list[Raw] | None = None
 
 
-_decode_envelope = msgspec.json.Decoder(_Envelope).decode
+_decode_list = msgspec.json.Decoder(_EventList).decode
 _decode_array = msgspec.json.Decoder(list[Raw]).decode
 
 
@@ -657,78 +614,62 @@ def split(body: bytes) -> list[bytes | Quarantined]:
     try:
         if start == b"[":
             return [bytes(item) for item in _decode_array(body)]
-        envelope = _decode_envelope(body)
+        try:
+            found = _decode_list(body)
+        except msgspec.ValidationError:
+            return _open(_decode_members(body), body)
     except msgspec.ValidationError as error:
         return [Quarantined("kind-unknown", f"neither an EventList nor an Event: {error}", body)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if start in (b"{", b"["):
             return _split_leniently(body, error)
         return [Quarantined("json-invalid", f"not JSON: {error}", body)]
-    return _open(envelope, body)
+    if found.apiVersion not in KNOWN_API_VERSIONS or (found.items is None and found.kind != "EventList"):
+        return _open(_decode_members(body), body)
+    return [bytes(item) for item in found.items or ()]
 
 
-def _open(envelope: _Envelope, body: bytes) -> list[bytes | Quarantined]:
-    if envelope.apiVersion not in KNOWN_API_VERSIONS:
-        reason = f"apiVersion is {envelope.apiVersion[:80]!r}, not {API_VERSION}"
-        return [Quarantined("kind-unknown", reason, body)]
-    if envelope.kind == "EventList" or (envelope.kind == "" and envelope.items is not None):
-        return [bytes(item) for item in envelope.items or ()]
-    if envelope.kind in ("", "Event"):
+def _open(members: dict[str, Raw], body: bytes) -> list[bytes | Quarantined]:
+    """What a JSON object that is no plain EventList holds."""
+    if "auditID" in members:
+        # One event, also when it has a field that an EventList has otherwise: judged as such.
         return [body]
-    return [Quarantined("kind-unknown", f"kind is {envelope.kind[:80]!r}, not EventList or Event", body)]
+    kind, version = (_short_text(members.get(name)) for name in ("kind", "apiVersion"))
+    if version not in KNOWN_API_VERSIONS:
+        return [Quarantined("kind-unknown", f"apiVersion is {version!r}, not {API_VERSION}", body)]
+    if kind == "Event" or (kind == "" and "items" not in members):
+        return [body]
+    try:
+        items = _decode_array(members["items"])
+    except (KeyError, msgspec.DecodeError):
+        items = None
+    if kind not in ("EventList", "") or items is None:
+        return [Quarantined("kind-unknown", f"kind is {kind!r}: neither an EventList nor an Event", body)]
+    unknown = {name: members[name] for name in members if name not in _EventList.__struct_fields__}
+    return [
+        *map(bytes, items),
+        *(
+            Quarantined("field-type", f"an EventList has no member {name[:80]!r}", bytes(value))
+            for name, value in unknown.items()
+        ),
+    ]
+
+
+def _short_text(value: Raw | None) -> str:
+    """A JSON string's text, at most 80 characters; JSON of anything else."""
+    text = bytes(value or b'""')
+    try:
+        return msgspec.json.decode(text, type=str)[:80]
+    except msgspec.DecodeError:
+        return text[:80].decode("utf-8", "replace")
 
 
 def _split_leniently(body: bytes, error: Exception) -> list[bytes | Quarantined]:
     """Cut a list into its items by brackets alone, so that one bad item costs nothing but itself."""
     reason = f"not JSON: {error}" if not isinstance(error, RecursionError) else "nested too deeply"
-    spans = list(_item_spans(body))
-    if not spans:
-        if isinstance(error, RecursionError) or _is_event_like(body):
+    found = broken_list.pieces(body)
+    if not found:
+        if isinstance(error, RecursionError) or b'"auditID"' in body:
             return [body]
         return [Quarantined("json-invalid", reason, body)]
-    pieces: list[bytes | Quarantined] = []
-    before = body.rfind(b"[", 0, spans[0][0]) + 1
-    for begin, end in spans:
-        stray = body[before:begin].strip(b", \r\n\t")
-        if stray:
-            pieces.append(Quarantined("json-invalid", f"text between two events ({reason})", stray))
-        if end:
-            pieces.append(body[begin:end])
-        before = end
-    if spans[-1][1] == 0:
-        pieces.append(Quarantined("json-invalid", f"the list ends within an event ({reason})", body[spans[-1][0] :]))
-    return pieces
-
-
-def _is_event_like(body: bytes) -> bool:
-    return b'"auditID"' in body and body.rstrip()[-1:] == b"}"
-
-
-def _item_spans(body: bytes) -> Iterator[tuple[int, int]]:
-    """Spans of the objects in the top-level array or in the member ``items``; end 0 where the text ends."""
-    depth = 0
-    begin = -1
-    item_depth = 2 if body.lstrip()[:1] == b"[" else 3
-    previous = b""
-    inside = item_depth == 2
-    for token in _TOKEN.finditer(body):
-        text = token.group()
-        if text in (b"{", b"["):
-            depth += 1
-            if item_depth == 3 and depth == 2:
-                inside = text == b"[" and previous == b'"items"'
-            if inside and depth == item_depth and text == b"{":
-                begin = token.start()
-        elif text in (b"}", b"]"):
-            if depth == item_depth and begin >= 0:
-                yield begin, token.end()
-                begin = -1
-            depth -= 1
-        elif depth == item_depth - 2:
-            previous = text
-    if begin >= 0:
-        yield begin, 0
-    elif depth > 0 and inside and depth == item_depth - 1:
-        tail = body.rfind(b"}") + 1
-        if body[tail:].strip(b" ,\r\n\t"):
-            yield tail, 0
+    return [text if whole else Quarantined("json-invalid", f"no whole event ({reason})", text) for text, whole in found]

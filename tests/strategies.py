@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from ingest.event import AuditEvent, ObjectReference, Status, User
 
 texts = st.one_of(
-    st.sampled_from(["", "a", "\x00", "\u2028", "\ufffd", "é", "👣", '"', "\\", "{", "]", "<script>", "items", "redacted:"]),
+    st.sampled_from(
+        ["", "a", "\x00", "\u2028", "\ufffd", "é", "👣", '"', "\\", "{", "]", "<script>", "items", "redacted:"]
+    ),
     st.text(max_size=12),
 )
 integers = st.one_of(st.integers(-5, 500), st.integers(), st.integers(-(2**80), 2**80))
