@@ -3,14 +3,16 @@
     python docs/generate.py [--check]
 
 Pages: schema (lake.schema), cli (click's commands), configuration (the commands' options), metrics
-(ingest.telemetry), detections (the rule catalogue). Nobody edits docs/reference/ by hand.
+(ingest.telemetry), errors (the source), detections (the rule catalogue). Nobody edits docs/reference/ by hand.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import difflib
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -140,10 +142,52 @@ def metrics() -> str:
     )
 
 
+_ERRORS = {"AshiatoError": 0, "UsageError": 0, "NothingToRead": 0, "Refusal": 1, "_Failure": 2}
+"""Who carries a code, a message and a hint, and at which position the code stands."""
+
+
+def errors() -> str:
+    """Every error of the product with its code, read from the source."""
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    root = REFERENCE.parent.parent
+    for package in ("ashiato", "api", "detections", "ingest", "lake"):
+        for path in sorted((root / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if not isinstance(node, ast.Call) or getattr(node.func, "id", "") not in _ERRORS:
+                    continue
+                position = _ERRORS[getattr(node.func, "id", "")]
+                words = [_text(argument) for argument in node.args[position : position + 3]]
+                words += [_text(keyword.value) for keyword in node.keywords if keyword.arg == "hint"]
+                if words and words[0] and re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", words[0]):
+                    code, message, hint = (*words, "", "")[:3]
+                    entry = (message, hint, path.relative_to(root).as_posix())
+                    if entry not in found.setdefault(code, []):
+                        found[code].append(entry)
+    rows = [(f"`{code}`", *entry) for code, entries in sorted(found.items()) for entry in entries]
+    return (
+        "# Errors\n\n"
+        "Every error has a stable code, in brackets on the command line and as `error.code` in an HTTP answer. `…` stands for what\n"
+        "differs from case to case. [Troubleshooting](../troubleshooting.md) says more about the frequent ones.\n\n"
+        + table(("code", "what it says", "what to do", "from"), rows)
+    )
+
+
+def _text(node: ast.expr) -> str:
+    """A message as its source spells it, with … for every part that is computed."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(part) if isinstance(part, ast.Constant) else "…" for part in node.values)
+    if isinstance(node, ast.BinOp):
+        return _text(node.left) + _text(node.right)
+    return "…"
+
+
 PAGES: dict[str, tuple[str, Callable[[], str]]] = {
     "schema.md": ("lake/schema.py", schema),
     "cli.md": ("the commands of ashiato/", cli),
     "configuration.md": ("the options of the commands", configuration),
+    "errors.md": ("the errors raised in the code", errors),
     "metrics.md": ("ingest/telemetry.py", metrics),
 }
 
