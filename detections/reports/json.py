@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from detections.engine import Run
@@ -16,6 +17,10 @@ def render(run: Run) -> str:
     Times are RFC 3339 in UTC with microseconds.
     """
     return json.dumps(document(run), indent=2) + "\n"
+
+
+def _value(value: Any) -> Any:
+    return timestamp(value) if isinstance(value, datetime) else value
 
 
 def document(run: Run) -> dict[str, Any]:
@@ -44,6 +49,6 @@ def finding_document(finding: Finding) -> dict[str, Any]:
         "last_seen": timestamp(finding.last_seen),
         "event_count": finding.event_count,
         "event_ids": list(finding.event_ids),
-        "evidence": list(finding.evidence),
+        "evidence": [{name: _value(value) for name, value in row.items()} for row in finding.evidence],
         "lake_version": finding.lake_version,
     }

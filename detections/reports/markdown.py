@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from detections.engine import Run
 from detections.finding import Finding
@@ -17,7 +19,7 @@ from detections.reports.wording import (
     period,
     plural,
     reasons,
-    requests,
+    request,
     sections,
     short,
     span,
@@ -35,11 +37,16 @@ def escape(text: object) -> str:
 
 
 def code(text: object) -> str:
-    """*text* in a code span that it cannot end, on one line, also inside a table cell."""
-    shown = short(text, 400).replace("|", "\\|")
+    """*text* in a code span that it cannot end, on one line."""
+    shown = short(text, 400)
     fence = "`" * (max((len(run) for run in re.findall("`+", shown)), default=0) + 1)
     pad = " " if shown.startswith("`") or shown.endswith("`") or not shown else ""
     return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def cell(markdown: str) -> str:
+    """*markdown* inside a table, where a bar would end the cell even in a code span."""
+    return re.sub(r"(?<!\\)\|", r"\\|", markdown)
 
 
 def render(run: Run) -> str:
@@ -75,7 +82,7 @@ def escape_words(text: str) -> str:
 
 def _row(section: Section) -> str:
     return (
-        f"| {section.severity} | {escape(section.rule.title)} | {_codes(section.identities, 2)} | {section.span} "
+        f"| {section.severity} | {escape(section.rule.title)} | {cell(_codes(section.identities, 2))} | {section.span} "
         f"| {section.requests:,} |"
     )
 
@@ -103,6 +110,10 @@ def _section(section: Section) -> list[str]:
     return [*out, ""]
 
 
+def _what(row: Mapping[str, Any]) -> str:
+    return code(request(row)) + (f" {escape(row['detail'])}" if row.get("detail") else "")
+
+
 def _finding(finding: Finding) -> list[str]:
     when = f"{span(finding.first_seen, finding.last_seen)}, {plural(finding.event_count, 'request')}"
     out = [
@@ -116,8 +127,8 @@ def _finding(finding: Finding) -> list[str]:
     for row in finding.evidence[:5]:
         at = row.get("request_received_at")
         out.append(
-            f"| {timestamp(at) if isinstance(at, datetime) else escape(at)} | {code(requests([row])[0][0])} "
-            f"| {code(row.get('user_agent') or '-')} |"
+            f"| {timestamp(at) if isinstance(at, datetime) else escape(at)} | {cell(_what(row))} "
+            f"| {cell(code(row.get('user_agent') or '-'))} |"
         )
     rest = finding.event_count - min(5, len(finding.evidence))
     if rest > 0:

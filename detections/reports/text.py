@@ -105,12 +105,16 @@ def _section(section: Section) -> RenderableType:
 def _finding(finding: Finding) -> RenderableType:
     facts = _grid()
     facts.add_row("Who", Text(listed(identities(finding), 3), style="bold"))
-    done = [text + (f"  ×{count}" if count > 1 else "") for text, count in requests(finding.evidence)]
-    what = "\n".join(done[:MOST_REQUESTS])
-    rest = finding.event_count - sum(count for _, count in requests(finding.evidence)[:MOST_REQUESTS])
+    done = requests(finding.evidence)
+    what = Text()
+    for text, remark, count in done[:MOST_REQUESTS]:
+        what.append(("\n" if what else "") + text + (f"  ×{count}" if count > 1 else ""))
+        if remark:
+            what.append(f"\n{remark}", style="italic")
+    rest = finding.event_count - sum(count for _, _, count in done[:MOST_REQUESTS])
     if rest > 0:
-        what += f"\nand {plural(rest, 'more request')}"
-    facts.add_row("What", Text(what))
+        what.append(f"\nand {plural(rest, 'more request')}", style="dim")
+    facts.add_row("What", what)
     where = f"  ·  cluster {visible(finding.cluster)}" if finding.cluster else ""
     when = f"{span(finding.first_seen, finding.last_seen)}  ·  {plural(finding.event_count, 'request')}{where}"
     facts.add_row("When", Text(when))

@@ -74,15 +74,16 @@ def request(row: Mapping[str, Any]) -> str:
     return short(" ".join(words) + (f" → {code}" if code is not None else ""))
 
 
-def requests(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, int]]:
-    """The different requests among *rows* with how often each stands there, in order of first appearance."""
-    return list(Counter(request(row) for row in rows).items())
+def requests(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, int]]:
+    """The different requests among *rows*: the request, the rule's remark on it, how often; first seen first."""
+    found = Counter((request(row), short(row.get("detail"))) for row in rows)
+    return [(text, remark, count) for (text, remark), count in found.items()]
 
 
 def identities(finding: Finding) -> list[str]:
     """Who did it: ``mallory from 203.0.113.66``, with whom it acted as; nobody where a credential was refused."""
     pairs = Counter(identity(row) for row in finding.evidence)
-    return list(pairs) or [", ".join(f"{visible(value)}" for value in finding.entity.values()) or "unknown"]
+    return list(pairs) or [", ".join(short(value, 100) for value in finding.entity.values() if value) or "unknown"]
 
 
 def agents(finding: Finding) -> list[str]:
@@ -91,11 +92,11 @@ def agents(finding: Finding) -> list[str]:
 
 
 def identity(row: Mapping[str, Any]) -> str:
-    """Who made one request and from where: ``mallory, acting as system:masters, from 203.0.113.66``."""
+    """Who made one request and from where: ``mallory (acting as ci) from 203.0.113.66``."""
     name = row.get("user_name")
     who = short(name, 100) if name else "nobody (credential refused)"
     if row.get("impersonated_user_name"):
-        who += f", acting as {short(row['impersonated_user_name'], 100)}"
+        who += f" (acting as {short(row['impersonated_user_name'], 100)})"
     return who + (f" from {short(row['source_ip'], 60)}" if row.get("source_ip") else "")
 
 
@@ -165,17 +166,22 @@ def counts(run: Run) -> list[tuple[str, int]]:
     return [(severity, found[severity]) for severity in SEVERITIES if found[severity]]
 
 
+def judged(run: Run) -> int:
+    """How many rules were neither skipped nor failed."""
+    unable = {item.rule_id for item in (*run.skipped, *run.failed)}
+    return sum(rule.id not in unable for rule in run.rules)
+
+
 def headline(run: Run) -> str:
     """``12 findings: 3 critical, 9 high`` or, with as much care, that there are none."""
     if not run.findings:
-        return "No findings" if len(run.rules) > len(run.skipped) + len(run.failed) else "No rule could judge"
+        return "No findings" if judged(run) else "No rule could judge"
     return f"{plural(len(run.findings), 'finding')}: " + ", ".join(f"{count} {name}" for name, count in counts(run))
 
 
 def coverage(run: Run) -> str:
     """How many rules judged, and how many could not: a quiet report is worth as much as what it could see."""
-    judged = len(run.rules) - len(run.skipped) - len(run.failed)
-    parts = [f"{judged} of {plural(len(run.rules), 'rule')} judged"]
+    parts = [f"{judged(run)} of {plural(len(run.rules), 'rule')} judged"]
     if run.skipped:
         parts.append(f"{len(run.skipped)} skipped")
     if run.failed:
