@@ -168,7 +168,7 @@ def counts(run: Run) -> list[tuple[str, int]]:
 
 def judged(run: Run) -> int:
     """How many rules were neither skipped nor failed."""
-    unable = {item.rule_id for item in (*run.skipped, *run.failed)}
+    unable = {skipped.rule_id for skipped in run.skipped} | {failed.rule_id for failed in run.failed}
     return sum(rule.id not in unable for rule in run.rules)
 
 
