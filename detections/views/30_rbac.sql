@@ -1,0 +1,53 @@
+-- One row per subject written to a role binding, in every form of a write. role_* comes from the request, else
+-- from the object as stored, else from the last time the log saw that binding whole (roleRef never changes).
+CREATE VIEW rbac_subjects AS
+WITH bindings AS (
+    SELECT * FROM written_documents
+    WHERE resource IN ('rolebindings', 'clusterrolebindings') AND api_group = 'rbac.authorization.k8s.io' AND subresource IS NULL
+),
+known_roles AS (
+    SELECT cluster, resource, namespace, object_name,
+           arg_max(json_extract_string(coalesce(merged, document), '$.roleRef.kind'), request_received_at) AS role_kind,
+           arg_max(json_extract_string(coalesce(merged, document), '$.roleRef.name'), request_received_at) AS role_name
+    FROM bindings
+    WHERE json_extract_string(coalesce(merged, document), '$.roleRef.name') IS NOT NULL
+    GROUP BY ALL
+)
+SELECT b.*,
+       json_extract_string(s.subject, '$.kind') AS subject_kind,
+       json_extract_string(s.subject, '$.name') AS subject_name,
+       json_extract_string(s.subject, '$.namespace') AS subject_namespace,
+       coalesce(json_extract_string(b.document, '$.roleRef.kind'), json_extract_string(b.merged, '$.roleRef.kind'), k.role_kind) AS role_kind,
+       coalesce(json_extract_string(b.document, '$.roleRef.name'), json_extract_string(b.merged, '$.roleRef.name'), k.role_name) AS role_name
+FROM bindings AS b
+LEFT JOIN known_roles AS k
+    ON k.cluster = b.cluster AND k.resource = b.resource AND k.namespace IS NOT DISTINCT FROM b.namespace AND k.object_name = b.object_name,
+unnest(json_extract(b.document, '$.subjects[*]')) AS s(subject);
+
+-- One row per rule entry written to a role. An entry that a JSON patch touched only in part (one verb added) is
+-- shown whole from the object as stored, where the level shows it.
+CREATE VIEW rbac_rules AS
+WITH roles AS (
+    SELECT * FROM written_documents
+    WHERE resource IN ('roles', 'clusterroles') AND api_group = 'rbac.authorization.k8s.io' AND subresource IS NULL
+),
+entries AS (
+    SELECT r.*, e.entry,
+           json_extract(e.entry, '$.verbs') IS NULL
+           OR (json_extract(e.entry, '$.resources') IS NULL AND json_extract(e.entry, '$.nonResourceURLs') IS NULL) AS partial
+    FROM roles AS r, unnest(json_extract(r.document, '$.rules[*]')) AS e(entry)
+),
+whole AS (
+    SELECT * EXCLUDE (partial) FROM entries WHERE NOT partial OR merged IS NULL
+    UNION ALL
+    SELECT p.* EXCLUDE (entry, partial), e.entry
+    FROM entries AS p, unnest(json_extract(p.merged, '$.rules[*]')) AS e(entry)
+    WHERE p.partial AND p.merged IS NOT NULL
+)
+SELECT * EXCLUDE (entry), entry,
+       coalesce(CAST(json_extract(entry, '$.verbs') AS VARCHAR[]), []) AS rule_verbs,
+       coalesce(CAST(json_extract(entry, '$.apiGroups') AS VARCHAR[]), []) AS rule_api_groups,
+       coalesce(CAST(json_extract(entry, '$.resources') AS VARCHAR[]), []) AS rule_resources,
+       coalesce(CAST(json_extract(entry, '$.resourceNames') AS VARCHAR[]), []) AS rule_resource_names,
+       coalesce(CAST(json_extract(entry, '$.nonResourceURLs') AS VARCHAR[]), []) AS rule_non_resource_urls
+FROM whole;
