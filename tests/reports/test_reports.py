@@ -133,6 +133,7 @@ def test_markdown_hostile() -> None:
         assert f"{short(words, 100)} (acting as {short(words, 100)}) from {short(words, 60)}"[:399] in {
             c[:399] for c in codes
         }
+        assert short(words, 400) in codes, "the user agent's cell"
     headings = [token.tag for token in tokens if token.type == "heading_open"]
     assert headings.count("h1") == 1
     assert headings.count("h3") == len(HOSTILE)
