@@ -17,7 +17,8 @@ why: >-
   Who can already do something needs no binding for it; a binding to oneself, to one's own group or service
   account widens one's own rights, which takes escalate, bind or cluster-admin.
 blind_spots: >-
-  A grant to a second identity that the same person holds.
+  A grant to a second identity that the same person holds. A small role for a whole group that the granter
+  happens to be in is low: that is how teams get their rights.
 false_positives: >-
   Namespace provisioners that bind whoever asked for a namespace, under that person's own name.
 triage:
@@ -26,7 +27,9 @@ triage:
   - Delete the binding and look at how it could make it.
 ---*/
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
-       CASE WHEN NOT applied THEN 'medium' WHEN resource = 'rolebindings' AND coalesce(role_name, '') NOT IN ('cluster-admin', 'admin', 'edit') THEN 'high' END AS severity,
+       CASE WHEN coalesce(role_name, '') NOT IN ('cluster-admin', 'admin', 'edit') AND resource = 'rolebindings' AND subject_kind = 'Group' THEN 'low'
+            WHEN NOT applied THEN 'medium'
+            WHEN coalesce(role_name, '') NOT IN ('cluster-admin', 'admin', 'edit') AND resource = 'rolebindings' THEN 'high' END AS severity,
        actor(user_name, impersonated_user_name) || CASE WHEN applied THEN ' granted ' ELSE ' tried to grant ' END || coalesce(role_name, 'a role')
            || ' to ' || coalesce(subject_kind || ' ', '') || coalesce(subject_namespace || '/', '') || subject_name || ', which is itself or its group' AS detail
 FROM rbac_subjects

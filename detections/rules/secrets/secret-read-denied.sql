@@ -36,6 +36,13 @@ WITH refused AS (
     WHERE resource = 'secrets' AND subresource IS NULL AND verb IN ('get', 'list', 'watch')
       AND (denied_by(response_code, decision, response_message) = 'authorization' OR (response_code = 404 AND decision = 'allow'))
       AND user_name IS NOT NULL AND NOT is_anonymous(user_name, user_groups)
+      -- kubectl apply asks first and creates then: whoever makes the secret was not guessing its name.
+      AND NOT (response_code = 404 AND EXISTS (
+          SELECT 1 FROM requests AS made
+          WHERE made.resource = 'secrets' AND made.verb IN ('create', 'patch') AND made.response_code = 201
+            AND made.cluster = requests.cluster AND made.user_name = requests.user_name
+            AND made.namespace = requests.namespace AND made.name = requests.name
+            AND made.request_received_at BETWEEN requests.request_received_at AND requests.request_received_at + INTERVAL 1 MINUTE))
 ),
 bursts AS (
     SELECT *, count(DISTINCT secret) OVER (
