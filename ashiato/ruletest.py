@@ -78,7 +78,9 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text())
     except FileNotFoundError:
-        raise UsageError("rule-untested", f"there is no {path.name} beside the rule", "write one: at least one case of each kind") from None
+        raise UsageError(
+            "rule-untested", f"there is no {path.name} beside the rule", "write one: at least one case of each kind"
+        ) from None
     except yaml.YAMLError as error:
         raise UsageError("rule-test-invalid", f"{path.name}: {error}", "it must be YAML") from None
     if not isinstance(content, dict) or not set(content) <= {"fires", "quiet"}:
@@ -116,12 +118,19 @@ def _problem(rule: Rule, kind: str, case: Mapping[str, Any], base: Mapping[str, 
 
 
 def _matches(finding: Finding, wanted: Mapping[str, Any]) -> bool:
-    facts = {**finding.entity, "severity": finding.severity, "confidence": finding.confidence, "event_count": finding.event_count}
+    facts = {
+        **finding.entity,
+        "severity": finding.severity,
+        "confidence": finding.confidence,
+        "event_count": finding.event_count,
+    }
     return all(key in facts and facts[key] == value for key, value in wanted.items())
 
 
 def _described(run: Run) -> str:
-    return "; ".join(f"{f.severity} x{f.event_count} {dict(f.entity)} {f.evidence[0].get('detail')}" for f in run.findings)
+    return "; ".join(
+        f"{f.severity} x{f.event_count} {dict(f.entity)} {f.evidence[0].get('detail')}" for f in run.findings
+    )
 
 
 def _lake_of(patches: Sequence[Mapping[str, Any]], base: Mapping[str, Any], folder: Path) -> Lake:

@@ -25,9 +25,7 @@ class Coverage:
         """The coverage of what *con* sees."""
         table = con.execute(_QUERY).to_arrow_table()
         return cls(
-            tuple(
-                (row["resource"], row["path"], row["verb"], row["level"], row["stage"]) for row in table.to_pylist()
-            )
+            tuple((row["resource"], row["path"], row["verb"], row["level"], row["stage"]) for row in table.to_pylist())
         )
 
     def gap(self, rule: Rule) -> str | None:

@@ -109,16 +109,16 @@ def detect(
                 run.failed.append(Failed(rule.id, _located(rule, error)))
         findings = _with_evidence(con, run.findings)
     findings.sort(key=lambda f: (-Severity(f.severity).rank, f.first_seen, f.finding_id))
-    return Run(
-        findings, run.skipped, run.failed, run.rules, time_range, version, time.perf_counter() - began
-    )
+    return Run(findings, run.skipped, run.failed, run.rules, time_range, version, time.perf_counter() - began)
 
 
 def check(con: duckdb.DuckDBPyConnection, rule: Rule) -> None:
     """Raise UsageError unless *rule*'s query is one SELECT over known columns that returns what it must."""
     try:
         check_select(con, rule.sql)
-        described = con.execute(f"DESCRIBE {rule.sql}", {k: v if v is not None else [] for k, v in rule.bound().items()})
+        described = con.execute(
+            f"DESCRIBE {rule.sql}", {k: v if v is not None else [] for k, v in rule.bound().items()}
+        )
         columns = described.to_arrow_table()["column_name"].to_pylist()
     except (duckdb.Error, UsageError) as error:
         raise UsageError("rule-query-invalid", _located(rule, error), "see the columns: ashiato schema") from None
@@ -173,10 +173,7 @@ def _judge(
                 last_seen=group.last,
                 event_count=len(group.rows),
                 event_ids=tuple(sorted(group.rows)[:MOST_EVENT_IDS]),
-                evidence=tuple(
-                    {"event_id": event_id, "detail": detail}
-                    for _, event_id, detail in _earliest(group)
-                ),
+                evidence=tuple({"event_id": event_id, "detail": detail} for _, event_id, detail in _earliest(group)),
                 lake_version=version,
             )
         )

@@ -78,7 +78,6 @@ def _merge(runs: Sequence[Run], rules: Sequence[Rule], version: int) -> Run:
     )
 
 
-
 def store(lake: Lake, findings: Sequence[Finding]) -> Stored:
     """Append *findings* to the findings table, those left out whose latest revision says the same."""
     if not findings:
@@ -112,7 +111,9 @@ def _load(lake: Lake) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise AshiatoError(
-            "detect-state-broken", f"cannot read {path}: {error}", "remove it: everything is judged again, nothing stored twice"
+            "detect-state-broken",
+            f"cannot read {path}: {error}",
+            "remove it: everything is judged again, nothing stored twice",
         ) from None
     return state if isinstance(state, dict) else {}
 

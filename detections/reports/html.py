@@ -26,6 +26,7 @@ def render(run: Run) -> str:
         identities=wording.identities,
         identity=wording.identity,
         agents=wording.agents,
+        remark=wording.remark,
         request=wording.request,
         listed=wording.listed,
         plural=wording.plural,

@@ -19,6 +19,7 @@ from detections.reports.wording import (
     period,
     plural,
     reasons,
+    remark,
     request,
     sections,
     short,
@@ -111,7 +112,7 @@ def _section(section: Section) -> list[str]:
 
 
 def _what(row: Mapping[str, Any]) -> str:
-    return code(request(row)) + (f" {escape(row['detail'])}" if row.get("detail") else "")
+    return code(request(row)) + (f" {escape(remark(row))}" if remark(row) else "")
 
 
 def _finding(finding: Finding) -> list[str]:

@@ -16,22 +16,23 @@ from detections.reports.wording import (
     Section,
     advice,
     coverage,
+    deeds,
     headline,
     identities,
     listed,
     period,
     plural,
     reasons,
-    requests,
     sections,
     span,
     timeline_command,
+    user,
     visible,
 )
 
 DEFAULT_WIDTH = 100
 MOST_FINDINGS = 4
-MOST_REQUESTS = 3
+MOST_DEEDS = 3
 _COLOURS = {
     "critical": "bold white on red",
     "high": "bold red",
@@ -67,8 +68,29 @@ def document(run: Run) -> RenderableType:
         parts.append(_skipped(run))
     if run.failed:
         parts.append(_failed(run))
+    if run.findings:
+        parts.append(_overview(run))
     parts += [Line(style="dim", characters="─"), Text.assemble(("Next  ", "bold"), advice(run))]
     return Group(*parts)
+
+
+def _overview(run: Run) -> RenderableType:
+    """One line a rule, at the end: what a person sees who ran the command and has not scrolled."""
+    lines = Table.grid(padding=(0, 2))
+    lines.add_column(no_wrap=True)
+    lines.add_column(overflow="fold")
+    lines.add_column(overflow="fold")
+    lines.add_column(justify="right", no_wrap=True, style="dim")
+    for section in sections(run):
+        names = list(dict.fromkeys(user(row) for finding in section.findings for row in finding.evidence))
+        lines.add_row(
+            Text(section.severity, style=_COLOURS[section.severity].replace(" on red", "").replace("white", "red")),
+            Text(section.rule.title),
+            Text(listed(names, 1) or "unknown"),
+            Text(plural(section.requests, "request")),
+        )
+    title = Text(f"In short: {headline(run)}", style="bold")
+    return Group(Line(style="dim", characters="─"), title, Padding(lines, (0, 0, 1, 2)))
 
 
 def _head(run: Run) -> RenderableType:
@@ -105,13 +127,9 @@ def _section(section: Section) -> RenderableType:
 def _finding(finding: Finding) -> RenderableType:
     facts = _grid()
     facts.add_row("Who", Text(listed(identities(finding), 3), style="bold"))
-    done = requests(finding.evidence)
-    what = Text()
-    for text, remark, count in done[:MOST_REQUESTS]:
-        what.append(("\n" if what else "") + text + (f"  ×{count}" if count > 1 else ""))
-        if remark:
-            what.append(f"\n{remark}", style="italic")
-    rest = finding.event_count - sum(count for _, _, count in done[:MOST_REQUESTS])
+    done = deeds(finding.evidence)
+    what = Text("\n".join(text + (f"  ×{count}" if count > 1 else "") for text, count in done[:MOST_DEEDS]))
+    rest = finding.event_count - sum(count for _, count in done[:MOST_DEEDS])
     if rest > 0:
         what.append(f"\nand {plural(rest, 'more request')}", style="dim")
     facts.add_row("What", what)

@@ -74,10 +74,25 @@ def request(row: Mapping[str, Any]) -> str:
     return short(" ".join(words) + (f" → {code}" if code is not None else ""))
 
 
-def requests(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, int]]:
-    """The different requests among *rows*: the request, the rule's remark on it, how often; first seen first."""
-    found = Counter((request(row), short(row.get("detail"))) for row in rows)
-    return [(text, remark, count) for (text, remark), count in found.items()]
+def remark(row: Mapping[str, Any]) -> str:
+    """What the rule says about one request, without the name that stands before it already; '' for nothing."""
+    parts = str(row.get("detail") or "").split("; ")
+    names = [str(row[column]) for column in ("user_name", "impersonated_user_name") if row.get(column)]
+    for name in names:
+        parts = [part.removeprefix(f"{name} ") for part in parts]
+    return short("; ".join(parts), 2 * _LONG)
+
+
+def deeds(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, int]]:
+    """What was done, in the rule's words where it has any, and how often; first seen first."""
+    return list(Counter(_deed(row) for row in rows).items())
+
+
+def _deed(row: Mapping[str, Any]) -> str:
+    said, code = remark(row), row.get("response_code")
+    if not said:
+        return request(row)
+    return said if code is None else f"{said} → {code}"
 
 
 def identities(finding: Finding) -> list[str]:
@@ -91,13 +106,15 @@ def agents(finding: Finding) -> list[str]:
     return list(dict.fromkeys(short(row["user_agent"], 80) for row in finding.evidence if row.get("user_agent")))
 
 
+def user(row: Mapping[str, Any]) -> str:
+    """Whose credential made one request."""
+    return short(row["user_name"], 100) if row.get("user_name") else "nobody (credential refused)"
+
+
 def identity(row: Mapping[str, Any]) -> str:
     """Who made one request and from where: ``mallory (acting as ci) from 203.0.113.66``."""
-    name = row.get("user_name")
-    who = short(name, 100) if name else "nobody (credential refused)"
-    if row.get("impersonated_user_name"):
-        who += f" (acting as {short(row['impersonated_user_name'], 100)})"
-    return who + (f" from {short(row['source_ip'], 60)}" if row.get("source_ip") else "")
+    borrowed = f" (acting as {short(row['impersonated_user_name'], 100)})" if row.get("impersonated_user_name") else ""
+    return user(row) + borrowed + (f" from {short(row['source_ip'], 60)}" if row.get("source_ip") else "")
 
 
 def listed(items: Sequence[str], most: int) -> str:
@@ -121,7 +138,7 @@ def timeline_command(finding: Finding) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One rule and what it found, the earliest first."""
+    """One rule and what it found, the worst first, then the earliest."""
 
     rule: Rule
     findings: tuple[Finding, ...]
@@ -151,12 +168,17 @@ def sections(run: Run) -> list[Section]:
     """The findings by rule: the worst first, then the surest, then the earliest."""
     rules = {rule.id: rule for rule in run.rules}
     by_rule: dict[str, list[Finding]] = {}
-    for finding in sorted(run.findings, key=lambda f: (f.first_seen, f.finding_id)):
+    for finding in sorted(run.findings, key=lambda f: (SEVERITIES.index(f.severity), f.first_seen, f.finding_id)):
         by_rule.setdefault(finding.rule_id, []).append(finding)
     made = [Section(rules[rule_id], tuple(found)) for rule_id, found in by_rule.items()]
     return sorted(
         made,
-        key=lambda s: (SEVERITIES.index(s.severity), CONFIDENCES.index(s.rule.confidence), s.findings[0].first_seen),
+        key=lambda s: (
+            SEVERITIES.index(s.severity),
+            CONFIDENCES.index(s.rule.confidence),
+            s.findings[0].first_seen,
+            s.rule.id,
+        ),
     )
 
 

@@ -27,7 +27,7 @@ triage:
 ---*/
 SELECT cluster, event_id, request_received_at, user_name, source_ip,
        CASE WHEN succeeded(response_code) AND NOT is_dry_run(request_uri) THEN 'critical' ELSE 'medium' END AS severity,
-       verb || ' ' || coalesce(concat_ws('/', resource, subresource, namespace, name), uri_path(request_uri))
+       verb || ' ' || coalesce(nullif(concat_ws('/', resource, subresource, namespace, name), ''), uri_path(request_uri))
            || CASE WHEN succeeded(response_code) THEN ' succeeded' ELSE ' was refused (' || response_code || ')' END AS detail
 FROM requests
 WHERE is_anonymous(user_name, user_groups)

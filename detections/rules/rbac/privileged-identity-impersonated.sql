@@ -29,7 +29,7 @@ SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name
        CASE WHEN NOT succeeded(response_code) THEN 'medium'
             WHEN list_contains(impersonated_user_groups, 'system:masters') THEN 'critical' END AS severity,
        user_name || ' acted as ' || impersonated_user_name || ' (' || array_to_string(impersonated_user_groups, ', ') || '): '
-           || verb || ' ' || coalesce(concat_ws('/', resource, subresource), uri_path(request_uri)) AS detail
+           || verb || ' ' || coalesce(nullif(concat_ws('/', resource, subresource), ''), uri_path(request_uri)) AS detail
 FROM requests
 WHERE impersonated_user_name IS NOT NULL
   AND (list_has_any(coalesce(impersonated_user_groups, []), ['system:masters', 'kubeadm:cluster-admins', 'system:nodes', 'system:serviceaccounts:kube-system'])

@@ -1,0 +1,81 @@
+"""Detect and report: what the facade, the command line and the demo share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+from detections.catalog import choose, load_catalog
+from detections.engine import Run
+from detections.engine import detect as run_rules
+from detections.reports import html, jsonl, markdown, text
+from detections.reports import json as json_report
+from detections.rule import Rule
+from lake.delta import Lake
+from lake.errors import UsageError
+from lake.timerange import TimeRange
+
+REPORTS: Mapping[str, Callable[[Run], str]] = MappingProxyType(
+    {
+        "table": text.render,
+        "json": json_report.render,
+        "jsonl": jsonl.render,
+        "markdown": markdown.render,
+        "html": html.render,
+    }
+)
+
+
+def rules(
+    ids: Sequence[str] = (),
+    *,
+    severity: str | None = None,
+    techniques: Sequence[str] = (),
+    folders: Sequence[Path] = (),
+) -> list[Rule]:
+    """The rules that come with Ashiato and those of *folders*, chosen by id, least severity and technique."""
+    return choose(load_catalog(folders), ids, severity, techniques)
+
+
+def judge(
+    lake: Lake,
+    chosen: Sequence[Rule],
+    time_range: TimeRange = TimeRange(),
+    *,
+    clusters: Sequence[str] | None = None,
+    params: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    on_progress: Callable[[Rule, int, int], None] = lambda rule, done, total: None,
+) -> Run:
+    """Run *chosen* over *lake*; see ``detections.engine.detect``."""
+    return run_rules(lake, chosen, time_range, clusters=clusters, params=params, on_progress=on_progress)
+
+
+def report(run: Run, form: str = "table") -> str:
+    """The run as a report; *form* is one of table, json, jsonl, markdown, html."""
+    if form not in REPORTS:
+        raise UsageError("format-unknown", f"no report is called {form!r}", f"one of: {', '.join(REPORTS)}")
+    return REPORTS[form](run)
+
+
+def load_params(path: Path | None, chosen: Sequence[Rule]) -> dict[str, dict[str, Any]]:
+    """Parameters of rules from a YAML file (``rule-id: {name: value}``); unknown names are errors."""
+    if path is None:
+        return {}
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError("params-invalid", f"cannot read {path}: {error}", "it must be YAML") from None
+    known = {rule.id: {param.name for param in rule.params} for rule in chosen}
+    params: dict[str, dict[str, Any]] = {}
+    for rule_id, values in (content or {}).items():
+        if rule_id not in known:
+            raise UsageError("params-invalid", f"{path}: no rule is called {rule_id!r}", "see: ashiato rules list")
+        if not isinstance(values, dict) or not set(values) <= known[rule_id]:
+            names = ", ".join(sorted(known[rule_id])) or "none"
+            raise UsageError("params-invalid", f"{path}: unknown parameter of {rule_id}", f"it has: {names}")
+        params[rule_id] = values
+    return params
