@@ -30,6 +30,7 @@ def render(run: Run) -> str:
         request=wording.request,
         listed=wording.listed,
         plural=wording.plural,
+        moment=wording.moment,
         command=wording.timeline_command,
         time=_time,
         words=lambda text: " ".join(str(text).split()),

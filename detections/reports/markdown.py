@@ -16,6 +16,7 @@ from detections.reports.wording import (
     headline,
     identities,
     listed,
+    moment,
     period,
     plural,
     reasons,
@@ -59,7 +60,7 @@ def render(run: Run) -> str:
         "",
     ]
     if run.findings:
-        out += ["| severity | what happened | who | when | requests |", "| --- | --- | --- | --- | ---: |"]
+        out += ["| severity | what happened | who | first seen (UTC) | requests |", "| --- | --- | --- | --- | ---: |"]
         out += [_row(section) for section in sections(run)]
         out.append("")
     for section in sections(run):
@@ -83,7 +84,7 @@ def escape_words(text: str) -> str:
 
 def _row(section: Section) -> str:
     return (
-        f"| {section.severity} | {escape(section.rule.title)} | {cell(_codes(section.identities, 2))} | {section.span} "
+        f"| {section.severity} | {escape(section.rule.title)} | {cell(_codes(section.users, 2))} | {moment(section.first_seen)} "
         f"| {section.requests:,} |"
     )
 

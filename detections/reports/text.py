@@ -26,7 +26,6 @@ from detections.reports.wording import (
     sections,
     span,
     timeline_command,
-    user,
     visible,
 )
 
@@ -82,11 +81,10 @@ def _overview(run: Run) -> RenderableType:
     lines.add_column(overflow="fold")
     lines.add_column(justify="right", no_wrap=True, style="dim")
     for section in sections(run):
-        names = list(dict.fromkeys(user(row) for finding in section.findings for row in finding.evidence))
         lines.add_row(
             Text(section.severity, style=_COLOURS[section.severity].replace(" on red", "").replace("white", "red")),
             Text(section.rule.title),
-            Text(listed(names, 1) or "unknown"),
+            Text(listed(section.users, 1)),
             Text(plural(section.requests, "request")),
         )
     title = Text(f"In short: {headline(run)}", style="bold")

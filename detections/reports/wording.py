@@ -149,14 +149,14 @@ class Section:
         return min((finding.severity for finding in self.findings), key=SEVERITIES.index)
 
     @property
-    def span(self) -> str:
-        """First to last evidence of all the findings."""
-        return span(min(f.first_seen for f in self.findings), max(f.last_seen for f in self.findings))
+    def first_seen(self) -> datetime:
+        """Earliest evidence of all the findings (UTC)."""
+        return min(finding.first_seen for finding in self.findings)
 
     @property
-    def identities(self) -> list[str]:
-        """Who did it, over all the findings, each once, in order of appearance."""
-        return list(dict.fromkeys(name for finding in self.findings for name in identities(finding)))
+    def users(self) -> list[str]:
+        """Whose credentials were used, each once, in order of appearance."""
+        return list(dict.fromkeys(user(row) for finding in self.findings for row in finding.evidence)) or ["unknown"]
 
     @property
     def requests(self) -> int:
@@ -234,7 +234,7 @@ def advice(run: Run) -> str:
     if run.failed:
         return "Mend the rules that failed first: what they look for was not judged."
     if run.findings:
-        return f"Start with {sections(run)[0].rule.title!r}: its triage steps stand with it."
+        return f"Start with {sections(run)[0].rule.title!r}: what to check stands with it."
     if run.skipped:
         return "Nothing was found by the rules that could judge; see why the others were skipped before you rely on it."
     return "Nothing was found. `ashiato rules list` shows what was looked for."
