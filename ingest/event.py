@@ -151,7 +151,7 @@ _FIELD_TYPES: dict[str, dict[str, Any]] = {
     struct.__name__: {f.name: f.type for f in msgspec.structs.fields(struct)}
     for struct in (AuditEvent, User, ObjectReference, Status)
 }
-_BODIES = ("requestObject", "responseObject", "authenticationMetadata")
+BODIES = ("requestObject", "responseObject", "authenticationMetadata")
 _TIMES = ("requestReceivedTimestamp", "stageTimestamp")
 
 # --- fields whose texts repeat -------------------------------------------------------------------
@@ -379,9 +379,9 @@ def _decode_loosely(raw: bytes) -> Decoded:
         original = tamed.whole(bytes(value))
         if original is None:
             _take(event, name, value, rest)
-        elif name in _BODIES or name not in _FIELD_TYPES["AuditEvent"]:
+        elif name in BODIES or name not in _FIELD_TYPES["AuditEvent"]:
             texts[name] = original.decode()
-            if name in _BODIES:
+            if name in BODIES:
                 _take(event, name, Raw(tamed.shown(value)), rest)
         elif tamed.is_pruned(value):
             raise NotAnEvent("json-too-deep", f"{name} is nested deeper than {MAX_DEPTH} levels")
@@ -506,45 +506,35 @@ def _normalise_body(event: AuditEvent, name: str, texts: dict[str, str]) -> None
     beyond a double. Where the text is such, the column holds Go's reading and ``text`` the original.
     """
     original = bytes(getattr(event, name))
-    repeated = False
+    odd = False
 
     def last_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        nonlocal repeated
+        nonlocal odd
         value = dict(pairs)
-        repeated = repeated or len(value) != len(pairs)
+        odd = odd or len(value) != len(pairs)
         return value
 
+    def finite(digits: str) -> int | float | None:
+        nonlocal odd
+        # Python refuses to read integers of more than 4300 digits; 310 are beyond a double already.
+        is_integer = digits.lstrip("-").isdecimal() and len(digits) <= 310
+        number = int(digits) if is_integer else float(digits)
+        if math.isfinite(float(digits)):
+            return number
+        odd = True
+        return None
+
+    numbers: dict[str, Any] = {"parse_int": finite, "parse_float": finite} if _MAYBE_HUGE(original) else {}
     try:
-        value = json.loads(original, object_pairs_hook=last_wins, parse_int=_integer)
+        value = json.loads(original, object_pairs_hook=last_wins, **numbers)
     except (ValueError, RecursionError):
         return
-    if repeated or not _is_finite(original):
+    if odd:
         texts.setdefault(name, original.decode())
-        setattr(event, name, Raw(json.dumps(_finite(value), ensure_ascii=False).encode("utf-8", "replace")))
+        setattr(event, name, Raw(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()))
 
 
-def _integer(digits: str) -> int | float:
-    # Python refuses to read more than 4300 digits; to Go they are as infinite as 310 are.
-    return int(digits) if len(digits) <= 310 else math.inf
-
-
-_HUGE_NUMBER = re.compile(rb"\d[eE]\+?\d{3}|\d{200}")
-
-
-def _is_finite(text: bytes) -> bool:
-    return not _HUGE_NUMBER.search(text)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value if abs(value) < 10**308 else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return value
+_MAYBE_HUGE = re.compile(rb"\d[eE]\+?\d{3}|\d{200}").search
 
 
 # --- back to JSON ---------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import hmac
 import json
@@ -28,20 +29,29 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Raw
 
-from ingest.event import Decoded, NotAnEvent, Quarantined, decode, encode
+from ingest.event import BODIES, Decoded, NotAnEvent, Quarantined, decode, encode
 from lake.errors import AshiatoError
 
 KEY_BYTES = 32
-_SECRET_FIELDS = ("data", "stringData")
+_SECRET_FIELDS = frozenset({"data", "stringdata"})
+_FINGERPRINT = re.compile(r"redacted:[0-9a-f]{8}:[0-9a-f]{24}")
+# Names of query parameters, lower case, without - _ and dots.
 _CREDENTIAL_PARAMETERS = frozenset(
-    "access_token id_token refresh_token token bearer bearer_token auth authorization password passwd pwd secret "
-    "client_secret api_key apikey credential credentials sig signature x-amz-signature x-amz-security-token "
-    "x-amz-credential x-goog-signature x-goog-credential".split()
+    "token accesstoken idtoken refreshtoken authtoken apitoken privatetoken sessiontoken bearertoken xauthtoken "
+    "bearer jwt auth authorization password passwd passphrase pass pwd secret clientsecret apikey authkey credential "
+    "credentials clientassertion sig signature xamzsignature xamzsecuritytoken xamzcredential xgoogsignature "
+    "xgoogcredential".split()
 )
-# A parameter that is named like a credential, or whose name is percent-encoded or padded.
+# A parameter whose name has to do with credentials, is percent-encoded, or padded.
 _MAYBE_CREDENTIAL = re.compile(
-    r"[?&;](?:" + "|".join(map(re.escape, sorted(_CREDENTIAL_PARAMETERS))) + r"|[^=&;]*[%+ \t][^=&;]*)=", re.IGNORECASE
+    r"(?:^|[&;])(?:[\w.-]*?(?:token|bearer|jwt|auth|pass|pwd|secret|apikey|api.key|cred|sig|client)|[^=&;%+\s]*+[%+\s])",
+    re.IGNORECASE | re.ASCII,
 ).search
+# Where an error message begins to repeat what was sent: field errors, JSON, the decoder's context (before
+# v1.23), Go's way to print a map or struct, YAML's way to quote.
+_REPEATS_OBJECT = re.compile(
+    r"(?P<keep>(?:Invalid|Duplicate|Unsupported) value: )|error found in #|\{\s*\\*\"|map\[(?!string\])|\bSecret\{|cannot unmarshal !!"
+)
 
 
 class Redactor:
@@ -95,11 +105,13 @@ class Redactor:
         event = decoded.event
         changed = False
         uri = event.requestURI
-        if uri is not None and "?" in uri and _MAYBE_CREDENTIAL(uri):
-            clean = self._redact_query(uri)
-            if clean != uri:
-                event.requestURI = clean
-                changed = True
+        if uri is not None and "?" in uri:
+            path, _, query = uri.partition("?")
+            if _MAYBE_CREDENTIAL(query):
+                clean = self._redact_query(query)
+                if clean != query:
+                    event.requestURI = f"{path}?{clean}"
+                    changed = True
         reference = event.objectRef
         secret = token = False
         if reference is not None:
@@ -108,7 +120,9 @@ class Redactor:
             token = resource == "tokenreviews" or reference.subresource == "token"
         if not (secret or token):
             bodies = event.requestObject is not None or event.responseObject is not None or decoded.unparsed
-            if not bodies or not (b"Secret" in raw or b"TokenRe" in raw):
+            # A raw patch body may spell its words with escapes.
+            escaped = event.verb == "patch" and event.requestObject and b"\\u00" in bytes(event.requestObject)
+            if not bodies or not (escaped or b"Secret" in raw or b"TokenRe" in raw):
                 return changed
         walker = _Walker(self, token)
         for name in ("requestObject", "responseObject"):
@@ -118,15 +132,15 @@ class Redactor:
                 if clean_body is not None:
                     setattr(event, name, Raw(clean_body))
                     changed = True
-        if secret:
-            # Messages may repeat the object, annotations may carry patches of it.
-            if event.responseStatus is not None:
-                event.responseStatus = Raw(walker.body(bytes(event.responseStatus), True) or event.responseStatus)
-            if event.annotations is not None:
-                annotations = msgspec.json.decode(event.annotations, type=dict[str, str])
-                clean_annotations = {key: walker.annotation(value) for key, value in annotations.items()}
-                if clean_annotations != annotations:
-                    event.annotations = Raw(msgspec.json.encode(clean_annotations))
+        if secret and event.responseStatus is not None:
+            # Messages may repeat the object.
+            event.responseStatus = Raw(walker.body(bytes(event.responseStatus), True) or event.responseStatus)
+        if event.annotations is not None and (secret or b"Secret" in bytes(event.annotations)):
+            # Admission webhooks' patches are written here.
+            annotations = msgspec.json.decode(event.annotations, type=dict[str, str])
+            clean_annotations = {key: walker.annotation(value, secret) for key, value in annotations.items()}
+            if clean_annotations != annotations:
+                event.annotations = Raw(msgspec.json.encode(clean_annotations))
         if decoded.unparsed:
             decoded.unparsed = self._redact_unparsed(decoded.unparsed, walker, secret)
         return changed or walker.changed
@@ -136,11 +150,17 @@ class Redactor:
         for name, value in unparsed.items():
             if name == "":
                 marks = dict(value)
-                if "text" in marks:
-                    # The original text of a pruned or normalised body: too odd to redact inside.
-                    walker.changed = True
-                    marks["text"] = {k: json.dumps(self.fingerprint(v.encode())) for k, v in marks["text"].items()}
-                clean[name] = marks
+                # The original text of a body that stands normalised in its column is too odd to redact
+                # inside; the column keeps what it says. An odd unknown field stands nowhere else.
+                texts = marks.pop("text", {})
+                walker.changed = walker.changed or bool(texts)
+                clean |= {
+                    field: Raw(json.dumps(self.fingerprint(text.encode())).encode())
+                    for field, text in texts.items()
+                    if field not in BODIES
+                }
+                if marks:
+                    clean[name] = marks
             elif isinstance(value, Raw):
                 clean[name] = Raw(walker.body(bytes(value), secret) or bytes(value))
             elif isinstance(value, dict):
@@ -152,16 +172,14 @@ class Redactor:
                 clean[name] = value
         return clean
 
-    def _redact_query(self, uri: str) -> str:
-        path, _, query = uri.partition("?")
+    def _redact_query(self, query: str) -> str:
         parts = re.split("([&;])", query)
         for index in range(0, len(parts), 2):
             name, equals, value = parts[index].partition("=")
-            if equals and value and unquote_plus(name).strip().lower() in _CREDENTIAL_PARAMETERS:
-                fingerprint = self.fingerprint(unquote_plus(value).encode("utf-8", "replace"))
-                if not value.startswith("redacted:"):
-                    parts[index] = f"{name}={fingerprint}"
-        return f"{path}?{''.join(parts)}"
+            plain_name = re.sub(r"[-_.\s]", "", unquote_plus(name)).lower()
+            if equals and value and plain_name in _CREDENTIAL_PARAMETERS and not _FINGERPRINT.fullmatch(value):
+                parts[index] = f"{name}={self.fingerprint(unquote_plus(value).encode('utf-8', 'replace'))}"
+        return "".join(parts)
 
 
 class _Walker:
@@ -174,46 +192,39 @@ class _Walker:
 
     def body(self, text: bytes, secret: bool) -> bytes | None:
         """The redacted JSON text, or None when nothing in it was secret."""
-        try:
-            value = msgspec.json.decode(text)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            try:
-                value = json.loads(text)
-            except (ValueError, RecursionError):
-                self.changed = True
-                return json.dumps(self._redactor.fingerprint(text)).encode()
         before, self.changed = self.changed, False
-        value = self._walk(value, secret)
-        touched, self.changed = self.changed, self.changed or before
-        return msgspec.json.encode(value) if touched else None
+        try:
+            value = self._walk(_parse(text), secret)
+            clean = msgspec.json.encode(value) if self.changed else None
+        except (ValueError, RecursionError, OverflowError):
+            # Not to be read is not to be redacted either.
+            self.changed = True
+            clean = json.dumps(self._redactor.fingerprint(text)).encode()
+        self.changed = self.changed or before
+        return clean
 
     def text(self, value: str) -> str:
         """Error messages of the API server may repeat the whole object: cut it there."""
-        at = min(
-            (i for i in (value.find("Invalid value:"), value.find('{"'), value.find('{\\"')) if i >= 0), default=-1
-        )
-        if at < 0:
+        found = _REPEATS_OBJECT.search(value)
+        if not found:
             return value
-        cut = value[at:]
-        if cut.startswith("redacted:") or (cut.startswith("Invalid value: redacted:")):
+        at = found.end() if found["keep"] else found.start()
+        if _FINGERPRINT.fullmatch(value, at):
             return value
         self.changed = True
-        head = "Invalid value: " if cut.startswith("Invalid value:") else ""
-        return value[:at] + head + self._redactor.fingerprint(cut.encode())
+        return value[:at] + self._redactor.fingerprint(value[at:].encode("utf-8", "replace"))
 
-    def annotation(self, value: str) -> str:
+    def annotation(self, value: str, secret: bool) -> str:
         """An annotation whose value is JSON may carry a Secret or a patch of one."""
-        if value[:1] not in ("{", "["):
-            return self.text(value)
-        clean = self.body(value.encode("utf-8", "replace"), True)
-        return value if clean is None else clean.decode()
+        if value.lstrip()[:1] in ("{", "["):
+            clean = self.body(value.encode("utf-8", "replace"), secret)
+            return value if clean is None else clean.decode()
+        return self.text(value) if secret else value
 
     def _walk(self, value: Any, secret: bool) -> Any:
         if isinstance(value, dict):
             return self._walk_object(value, secret)
         if isinstance(value, list):
-            if secret and value and all(isinstance(item, dict) and "op" in item for item in value):
-                return [self._walk_patch_operation(item) for item in value]
             return [self._walk(item, secret) for item in value]
         if isinstance(value, str) and secret:
             return self.text(value)
@@ -222,13 +233,15 @@ class _Walker:
     def _walk_object(self, value: dict[str, Any], secret: bool) -> dict[str, Any]:
         kind = value.get("kind")
         secret = secret or kind in ("Secret", "SecretList")
+        if secret and isinstance(value.get("path"), str) and "value" in value:
+            return self._walk_patch_operation(value)
         token = self._token or kind in ("TokenRequest", "TokenReview")
         clean: dict[str, Any] = {}
         for key, item in value.items():
-            if secret and key in _SECRET_FIELDS:
-                clean[key] = self._hide(item)
+            if secret and key.lower() in _SECRET_FIELDS:
+                clean[key] = self._hide(item, is_base64=key == "data")
             elif token and key in ("spec", "status") and isinstance(item, dict) and item.get("token"):
-                clean[key] = {**item, "token": self._hide(item["token"])}
+                clean[key] = {**self._walk_object(item, secret), "token": self._hide(item["token"])}
             elif key.endswith("last-applied-configuration") and isinstance(item, str):
                 clean[key] = self._last_applied(item, secret)
             else:
@@ -236,38 +249,46 @@ class _Walker:
         return clean
 
     def _walk_patch_operation(self, operation: dict[str, Any]) -> dict[str, Any]:
-        path = operation.get("path")
-        first = path.split("/")[1:2] if isinstance(path, str) else []
-        if first and first[0].replace("~1", "/").replace("~0", "~") in _SECRET_FIELDS and "value" in operation:
-            return {**operation, "value": self._hide(operation["value"])}
-        if isinstance(path, str) and path.endswith("last-applied-configuration"):
-            value = operation.get("value")
-            if isinstance(value, str):
-                return {**operation, "value": self._last_applied(value, True)}
-        return {key: self._walk(item, True) for key, item in operation.items()}
+        """One operation of a JSON patch (RFC 6902) of a Secret."""
+        value = operation["value"]
+        names = [name.replace("~1", "/").replace("~0", "~") for name in operation["path"].split("/")[1:]]
+        secret_names = [name for name in names if name.lower() in _SECRET_FIELDS]
+        if secret_names:
+            clean = self._hide(value, is_base64=secret_names[0] == "data")
+        elif names and names[-1].endswith("last-applied-configuration") and isinstance(value, str):
+            clean = self._last_applied(value, True)
+        else:
+            clean = self._walk(value, True)
+        return {key: clean if key == "value" else self._walk(item, True) for key, item in operation.items()}
 
     def _last_applied(self, text: str, secret: bool) -> str:
-        clean = self.body(text.encode("utf-8", "replace"), secret) if secret or "Secret" in text else None
+        clean = self.body(text.encode("utf-8", "replace"), secret)
         return text if clean is None else clean.decode()
 
-    def _hide(self, value: Any) -> Any:
+    def _hide(self, value: Any, is_base64: bool = False) -> Any:
+        """A fingerprint for every value; keys stay. ``data`` says in base64 what stringData says plainly."""
         if isinstance(value, dict):
-            return {key: self._hide(item) for key, item in value.items()}
+            return {key: self._hide(item, is_base64) for key, item in value.items()}
         if value is None:
             return None
         if isinstance(value, str):
-            if re.fullmatch(r"redacted:[0-9a-f]{8}:[0-9a-f]{24}", value):
+            if _FINGERPRINT.fullmatch(value):
                 return value
             plain = value.encode("utf-8", "replace")
-            try:
-                # data is base64 of what stringData says plainly: equal values get one fingerprint.
-                plain = base64.b64decode(plain, validate=True)
-            except (binascii.Error, ValueError):
-                pass
+            if is_base64:
+                with contextlib.suppress(binascii.Error, ValueError):
+                    plain = base64.b64decode(re.sub(rb"[\r\n]", b"", plain), validate=True)
         else:
             plain = msgspec.json.encode(value)
         self.changed = True
         return self._redactor.fingerprint(plain)
+
+
+def _parse(text: bytes) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return json.loads(text)
 
 
 def accept(raw: bytes, redactor: Redactor) -> bytes | Quarantined:
@@ -288,15 +309,8 @@ def load_redactor(key_file: Path | None = None) -> Redactor:
     path = key_file or Path(os.environ.get("ASHIATO_REDACTION_KEY") or _default_key_file())
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            pass
-        else:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secrets.token_hex(KEY_BYTES).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
+        if not path.exists():
+            _make_key(path)
         if path.stat().st_mode & 0o077:
             raise AshiatoError(
                 "redaction-key-readable",
@@ -316,6 +330,25 @@ def load_redactor(key_file: Path | None = None) -> Redactor:
             f"{path} does not hold 64 hexadecimal digits",
             "restore it from a copy; a new key gives new fingerprints",
         ) from None
+
+
+def _make_key(path: Path) -> None:
+    """Write a new key, whole or not at all: somebody else may be starting at the same moment."""
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_hex(KEY_BYTES).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def _default_key_file() -> Path:

@@ -107,9 +107,7 @@ def item(event: Mapping[str, Any]) -> bytes:
 def event_list(items: Iterable[Mapping[str, Any] | bytes]) -> bytes:
     """An EventList as a kube-apiserver posts it; bytes stand in it as they are."""
     texts = [part if isinstance(part, bytes) else item(part) for part in items]
-    return (
-        b'{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":[' + b",".join(texts) + b"]}\n"
-    )
+    return b'{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":[' + b",".join(texts) + b"]}\n"
 
 
 def with_raw_body(event: Mapping[str, Any], body: bytes, name: str = "requestObject") -> bytes:
