@@ -88,7 +88,7 @@ constraints: .venv/.for-work ## write the versions installed now into constraint
 
 .PHONY: clean
 clean: ## remove what make made here, the environments included (a lake elsewhere stays)
-	rm -rf .venv .make dist build demo report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .make dist build ashiato-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- environments: stamp files, so that the second time is quick ---------------------------------

@@ -142,6 +142,80 @@ def metrics() -> str:
     )
 
 
+def detections() -> str:
+    """Every rule, in one form, and what the rules cover."""
+    from detections.catalog import load_catalog
+
+    rules = sorted(load_catalog(), key=lambda rule: (-rule.severity.rank, rule.id))
+    out = [
+        "# Detections\n\n",
+        f"{len(rules)} rules. `ashiato rules list` shows them in a terminal, `ashiato rules show ID` a rule's query, `ashiato rules test` runs\n"
+        "the cases beside each. *Severity*: how bad if true; a rule may raise or lower it for a request. *Confidence*: how often true.\n\n",
+        table(
+            ("rule", "what happened", "severity", "confidence", "needs"),
+            [(f"[`{r.id}`](#{r.id})", r.title, r.severity, r.confidence, f"level {r.needs.level}") for r in rules],
+        ),
+        "\n## By technique\n\nIds of Ashiato's own catalogue.\n\n",
+        table(("technique", "rules"), _covered(rules, lambda rule: rule.techniques, lambda text: f"`{text}`")),
+        "\n## By ATT&CK technique\n\n",
+        table(("technique", "rules"), _covered(rules, lambda rule: rule.attack, _attack)),
+        "\n## By practice\n\nThe practice that a rule guards.\n\n",
+        table(("practice", "rules"), _covered(rules, lambda rule: (rule.practice,), str)),
+        "\n## The rules\n",
+    ]
+    for rule in rules:
+        out.append(f"\n### {rule.id}\n\n**{rule.title}.** {_line(rule.why)}\n\n")
+        facts = [
+            ("severity, confidence", f"{rule.severity}, {rule.confidence}"),
+            ("status", rule.status),
+            ("techniques", ", ".join(f"`{text}`" for text in rule.techniques)),
+            ("ATT&CK", ", ".join(_attack(text) for text in rule.attack)),
+            ("practice, layer, control", f"{rule.practice}, {rule.layer}, {rule.control}"),
+            ("the log must show", _needs(rule.needs)),
+            ("one finding per", ", ".join(f"`{name}`" for name in rule.entity) + f", in windows of {rule.window}"),
+            ("file", f"`{rule.path.relative_to(REFERENCE.parent.parent).as_posix()}`"),
+        ]
+        out.append(table(("", ""), facts))
+        out.append(
+            f"\n- **Cannot see:** {_line(rule.blind_spots)}\n- **Also looks like this:** {_line(rule.false_positives)}\n\n"
+        )
+        out.append("To check:\n\n" + "".join(f"{n}. {_line(step)}\n" for n, step in enumerate(rule.triage, 1)))
+        if rule.params:
+            rows = [
+                (f"`{q.name}`", f"`{q.default}`" if q.default is not None else "yours to set", q.why)
+                for q in rule.params
+            ]
+            out.append("\n" + table(("parameter", "default", "meaning"), rows))
+        out += [f"\n<{link}>\n" for link in rule.references]
+    return "".join(out)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _attack(identifier: str) -> str:
+    return f"[{identifier}](https://attack.mitre.org/techniques/{identifier.replace('.', '/')}/)"
+
+
+def _needs(needs: Any) -> str:
+    parts = [f"level {needs.level} or higher"]
+    parts += [
+        f"{name} {', '.join(values)}" for name in ("stages", "verbs", "resources") if (values := getattr(needs, name))
+    ]
+    return "; ".join(parts)
+
+
+def _covered(
+    rules: Iterable[Any], of: Callable[[Any], Iterable[str]], show: Callable[[str], str]
+) -> list[tuple[object, ...]]:
+    found: dict[str, list[str]] = {}
+    for rule in rules:
+        for key in of(rule):
+            found.setdefault(key, []).append(rule.id)
+    return [(show(key), ", ".join(f"[`{name}`](#{name})" for name in ids)) for key, ids in sorted(found.items())]
+
+
 _ERRORS = {"AshiatoError": 0, "UsageError": 0, "NothingToRead": 0, "Refusal": 1, "_Failure": 2}
 """Who carries a code, a message and a hint, and at which position the code stands."""
 
@@ -188,6 +262,7 @@ PAGES: dict[str, tuple[str, Callable[[], str]]] = {
     "cli.md": ("the commands of ashiato/", cli),
     "configuration.md": ("the options of the commands", configuration),
     "errors.md": ("the errors raised in the code", errors),
+    "detections.md": ("the rules under detections/rules/", detections),
     "metrics.md": ("ingest/telemetry.py", metrics),
 }
 

@@ -67,7 +67,7 @@ def _commands(text: str) -> list[list[str]]:
     """Every ``ashiato ...`` command line in *text*, as words, up to the shell's own signs."""
     joined = re.sub(r"\\\n\s*", " ", text)
     found = []
-    for match in re.finditer(r"(?:^|[`|(;&\s/]|bin/)ashiato ([a-z][^\n`]*)", joined):
+    for match in re.finditer(r"(?:^[# ]*|`|\| |&& |bin/)ashiato ([a-z][^\n`]*)", joined, re.MULTILINE):
         words = re.split(r"\s(?:[|>#&;]|2>|&&)|\s{3,}", match.group(1))[0].rstrip(".,;:)")
         try:
             found.append(shlex.split(words))
@@ -96,14 +96,13 @@ def _problem(words: list[str]) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("page", [*PAGES, *SCRIPTS], ids=_name)
+@pytest.mark.parametrize("page", [*(p for p in PAGES if p.parent.name != "reference"), *SCRIPTS], ids=_name)
 def test_commands_exist(page: Path) -> None:
     """Every ashiato command and option that a page or deploy file shows is one the program has."""
-    words = ("is", "are", "and", "in", "lies", "needs", "names", "keeps", "has", "comes", "protects", "reads", "audit")
     problems = [
         f"ashiato {' '.join(command)}: {problem}"
         for command in _commands(page.read_text())
-        if command and command[0] not in words and (problem := _problem(command))
+        if command and (problem := _problem(command))
     ]
 
     assert problems == []

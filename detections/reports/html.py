@@ -14,7 +14,7 @@ from detections.reports import wording
 _TEMPLATE = Path(__file__).with_name("page.html.jinja")
 
 
-def render(run: Run) -> str:
+def render(run: Run, *, lake: str | None = None) -> str:
     """The page. Everything is escaped by the template engine, what is invisible is made visible before."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -31,7 +31,7 @@ def render(run: Run) -> str:
         listed=wording.listed,
         plural=wording.plural,
         moment=wording.moment,
-        command=wording.timeline_command,
+        command=lambda finding: wording.timeline_command(finding, lake),
         time=_time,
         words=lambda text: " ".join(str(text).split()),
     )

@@ -11,7 +11,7 @@ from detections.finding import Finding
 from detections.reports.wording import timestamp
 
 
-def render(run: Run) -> str:
+def render(run: Run, *, lake: str | None = None) -> str:  # noqa: ARG001 - the reader has the lake's version
     """``{"findings": [...], "skipped": [...], "failed": [...]}``, indented, non-ASCII characters escaped.
 
     Times are RFC 3339 in UTC with microseconds.

@@ -8,7 +8,7 @@ from detections.engine import Run
 from detections.reports.json import document
 
 
-def render(run: Run) -> str:
+def render(run: Run, *, lake: str | None = None) -> str:  # noqa: ARG001 - the reader has the lake's version
     """One object a line; ``outcome`` says which kind: finding, skipped or failed."""
     whole = document(run)
     lines = [

@@ -51,7 +51,7 @@ def cell(markdown: str) -> str:
     return re.sub(r"(?<!\\)\|", r"\\|", markdown)
 
 
-def render(run: Run) -> str:
+def render(run: Run, *, lake: str | None = None) -> str:
     """The report; findings by rule, the worst first."""
     out = [
         f"# {escape_words(headline(run))}",
@@ -64,7 +64,7 @@ def render(run: Run) -> str:
         out += [_row(section) for section in sections(run)]
         out.append("")
     for section in sections(run):
-        out += _section(section)
+        out += _section(section, lake)
     if run.skipped:
         out += ["## Skipped: these rules could not judge this log", ""]
         out += [f"- {escape(reason)}: {', '.join(code(rule_id) for rule_id in ids)}" for reason, ids in reasons(run)]
@@ -94,7 +94,7 @@ def _codes(names: list[str], most: int) -> str:
     return listed([code(name) for name in names], most)
 
 
-def _section(section: Section) -> list[str]:
+def _section(section: Section, lake: str | None) -> list[str]:
     rule = section.rule
     out = [f"## {section.severity.capitalize()}: {escape(rule.title)}", ""]
     out += [f"{escape(' '.join(rule.why.split()))}", ""]
@@ -106,7 +106,7 @@ def _section(section: Section) -> list[str]:
         out += [f"And {plural(rest, 'more finding')} of this rule: {code(f'ashiato detect --rule {rule.id}')}", ""]
     out += ["To check:", ""]
     out += [f"{number}. {escape(' '.join(step.split()))}" for number, step in enumerate(rule.triage, 1)]
-    command = timeline_command(section.findings[0])
+    command = timeline_command(section.findings[0], lake)
     if command:
         out += ["", f"What else happened around it: {code(command)}"]
     return [*out, ""]

@@ -41,7 +41,7 @@ _COLOURS = {
 }
 
 
-def render(run: Run, *, width: int = DEFAULT_WIDTH, colour: bool = False) -> str:
+def render(run: Run, *, lake: str | None = None, width: int = DEFAULT_WIDTH, colour: bool = False) -> str:
     """The report as lines of at most *width* columns; *colour* adds ANSI colours, for a terminal only."""
     console = Console(
         file=io.StringIO(),
@@ -55,14 +55,14 @@ def render(run: Run, *, width: int = DEFAULT_WIDTH, colour: bool = False) -> str
         legacy_windows=False,
     )
     with console.capture() as captured:
-        console.print(document(run))
+        console.print(document(run, lake))
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
-def document(run: Run) -> RenderableType:
+def document(run: Run, lake: str | None = None) -> RenderableType:
     """The report for a rich console of any width."""
     parts: list[RenderableType] = [_head(run)]
-    parts += [_section(section) for section in sections(run)]
+    parts += [_section(section, lake) for section in sections(run)]
     if run.skipped:
         parts.append(_skipped(run))
     if run.failed:
@@ -97,7 +97,7 @@ def _head(run: Run) -> RenderableType:
     return Group(line, below, Text(""))
 
 
-def _section(section: Section) -> RenderableType:
+def _section(section: Section, lake: str | None) -> RenderableType:
     rule = section.rule
     title = Table.grid(padding=(0, 2), expand=True)
     title.add_column(no_wrap=True)
@@ -115,7 +115,7 @@ def _section(section: Section) -> RenderableType:
     facts.add_row("Why", Text(" ".join(rule.why.split())))
     for number, step in enumerate(rule.triage):
         facts.add_row("Check" if number == 0 else "", Text(f"{number + 1}. {' '.join(step.split())}"))
-    command = timeline_command(section.findings[0])
+    command = timeline_command(section.findings[0], lake)
     if command:
         facts.add_row("Look", Text(command, style="cyan"))
     parts += [Padding(facts, (0, 0, 1, 2))]

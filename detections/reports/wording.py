@@ -123,8 +123,8 @@ def listed(items: Sequence[str], most: int) -> str:
     return ", ".join(items[:most]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
-def timeline_command(finding: Finding) -> str | None:
-    """The command that shows what else the same user or address did around the finding."""
+def timeline_command(finding: Finding, lake: str | None = None) -> str | None:
+    """The command that shows what else the same user or address did around the finding, in the lake at *lake*."""
     columns = {name: {row.get(name) for row in finding.evidence} for name in ("user_name", "source_ip")}
     for column, option in (("user_name", "--user"), ("source_ip", "--source-ip")):
         values = columns[column] - {None}
@@ -132,7 +132,8 @@ def timeline_command(finding: Finding) -> str | None:
         if len(values) == 1 and (value := str(values.pop())) == visible(value) and len(value) <= _LONG:
             since = (finding.first_seen - timedelta(minutes=10)).strftime("%Y-%m-%dT%H:%M:00Z")
             until = (finding.last_seen + timedelta(minutes=11)).strftime("%Y-%m-%dT%H:%M:00Z")
-            return f"ashiato timeline {option} {shlex.quote(value)} --since {since} --until {until}"
+            where = f"--lake {shlex.quote(lake)} " if lake else ""
+            return f"ashiato timeline {where}{option} {shlex.quote(value)} --since {since} --until {until}"
     return None
 
 

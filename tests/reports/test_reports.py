@@ -209,6 +209,14 @@ def test_command_is_quoted(name: str) -> None:
     assert shlex.split(command)[2:4] == ["--user", name]
 
 
+@pytest.mark.parametrize("name", HUMAN)
+def test_command_names_the_lake(name: str) -> None:
+    """The command to copy works as it stands: it names the lake that was judged."""
+    rendered = " ".join(FORMATS[name].render(whole(), lake="/var/lib/my lake").replace("&#39;", "'").split())
+
+    assert "ashiato timeline --lake '/var/lib/my lake' --user mallory" in rendered
+
+
 def test_command_not_for_hidden() -> None:
     """A name with characters that nobody sees gets no command to copy; the address does."""
     found = finding(rule("x-y", whole().rules[0].severity), 1, [evidence(1, user_name="bob\u200b")])
