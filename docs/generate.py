@@ -149,8 +149,9 @@ def detections() -> str:
     rules = sorted(load_catalog(), key=lambda rule: (-rule.severity.rank, rule.id))
     out = [
         "# Detections\n\n",
-        f"{len(rules)} rules. `ashiato rules list` shows them in a terminal, `ashiato rules show ID` a rule's query, `ashiato rules test` runs\n"
-        "the cases beside each. *Severity*: how bad if true; a rule may raise or lower it for a request. *Confidence*: how often true.\n\n",
+        f"{len(rules)} rules. `ashiato rules list` shows them in a terminal, `ashiato rules show ID` a rule with its query, ",
+        "`ashiato rules test` runs the cases\nbeside each. *Severity*: how bad if true; a rule may raise or lower it for a request. ",
+        "*Confidence*: how often true.\n\n",
         table(
             ("rule", "what happened", "severity", "confidence", "needs"),
             [(f"[`{r.id}`](#{r.id})", r.title, r.severity, r.confidence, f"level {r.needs.level}") for r in rules],

@@ -76,10 +76,9 @@ def request(row: Mapping[str, Any]) -> str:
 
 def remark(row: Mapping[str, Any]) -> str:
     """What the rule says about one request, without the name that stands before it already; '' for nothing."""
-    parts = str(row.get("detail") or "").split("; ")
-    names = [str(row[column]) for column in ("user_name", "impersonated_user_name") if row.get(column)]
-    for name in names:
-        parts = [part.removeprefix(f"{name} ") for part in parts]
+    name, borrowed = row.get("user_name") or "nobody", row.get("impersonated_user_name")
+    known = f"{name} as {borrowed} " if borrowed else f"{name} "
+    parts = [part.removeprefix(known) for part in str(row.get("detail") or "").split("; ")]
     return short("; ".join(parts), 2 * _LONG)
 
 
