@@ -45,7 +45,7 @@ class CaseResult:
     problem: str | None
 
 
-def test_file(rule: Rule) -> Path:
+def case_file(rule: Rule) -> Path:
     """Where a rule's cases lie."""
     return rule.path.with_suffix("").with_suffix(".test.yml")
 
@@ -60,13 +60,13 @@ def run_cases(rules: Sequence[Rule]) -> Iterator[CaseResult]:
                 with connect(empty) as con:
                     create_views(con)
                     check(con, rule)
-                content = _load(test_file(rule))
+                content = _load(case_file(rule))
             except AshiatoError as error:
                 yield CaseResult(rule.id, "the rule itself", error.message)
                 continue
             for kind in ("fires", "quiet"):
                 if not content.get(kind):
-                    yield CaseResult(rule.id, kind, f"no {kind} case in {test_file(rule).name}")
+                    yield CaseResult(rule.id, kind, f"no {kind} case in {case_file(rule).name}")
             for kind in ("fires", "quiet"):
                 for number, case in enumerate(content.get(kind) or []):
                     name = f"{kind}: {case.get('name', number)}"

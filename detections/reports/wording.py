@@ -77,8 +77,9 @@ def request(row: Mapping[str, Any]) -> str:
 def remark(row: Mapping[str, Any]) -> str:
     """What the rule says about one request, without the name that stands before it already; '' for nothing."""
     name, borrowed = row.get("user_name") or "nobody", row.get("impersonated_user_name")
-    known = f"{name} as {borrowed} " if borrowed else f"{name} "
-    parts = [part.removeprefix(known) for part in str(row.get("detail") or "").split("; ")]
+    parts = str(row.get("detail") or "").split("; ")
+    for known in (f"{name} as {borrowed} ", f"{name} "):
+        parts = [part.removeprefix(known) for part in parts]
     return short("; ".join(parts), 2 * _LONG)
 
 

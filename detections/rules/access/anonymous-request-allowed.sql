@@ -35,4 +35,4 @@ WHERE is_anonymous(user_name, user_groups) AND succeeded(response_code)
   AND verb NOT IN ('create', 'update', 'patch', 'delete', 'deletecollection')
   -- What Kubernetes shows to everybody on purpose. The path decides, never the user agent.
   AND NOT regexp_full_match(uri_path(request_uri), '/(healthz|livez|readyz)(/.*)?|/version/?|/\.well-known/.*|/openid/v1/jwks')
-  AND NOT (resource = 'configmaps' AND namespace = 'kube-public' AND name = 'cluster-info' AND verb = 'get')
+  AND NOT coalesce(resource = 'configmaps' AND namespace = 'kube-public' AND name = 'cluster-info' AND verb = 'get', false)
