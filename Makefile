@@ -78,8 +78,8 @@ format: .venv/.for-work ## format the code, mend what lint can mend
 	$(BIN)/ruff check --fix .
 
 .PHONY: golden
-golden: .venv/.for-work ## write the golden files of the reports anew (read the diff!)
-	UPDATE_GOLDEN=1 $(BIN)/python -m pytest tests/reports
+golden: .venv/.for-work ## write the golden files of the reports and the README's finding anew (read the diff!)
+	UPDATE_GOLDEN=1 $(BIN)/python -m pytest tests/reports tests/test_docs.py
 
 .PHONY: constraints
 constraints: .venv/.for-work ## write the versions installed now into constraints.txt
