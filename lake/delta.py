@@ -8,7 +8,9 @@ key is stored once whoever delivers it.
 
 from __future__ import annotations
 
+import contextlib
 import random
+import re
 import threading
 import time
 from collections import OrderedDict
@@ -32,6 +34,8 @@ from lake.schema import TABLES, Table
 from lake.timerange import TimeRange
 
 COMMIT_TRIES = 50
+# What delta-rs reads as an escape, and what readers would take for a partition of the table.
+_ODD_PATH = re.compile(r"[%\\\x00-\x1f\x7f]|/(?:cluster|date)=")
 _CACHED_KEYS = 4_000_000
 _OPERATION = "ashiato.operation"
 
@@ -91,6 +95,13 @@ class Lake:
                 "give a folder; a mounted volume works",
             )
         lake = cls(Path(location))
+        odd = _ODD_PATH.search(str(lake.folder.absolute()))
+        if odd:
+            raise UsageError(
+                "lake-location-unsupported",
+                f"a lake cannot lie at {str(location)!r}: {odd.group()!r} in a path means something else to readers",
+                "choose a folder without %, backslash and control characters, not below cluster=... or date=...",
+            )
         if create:
             for table in TABLES.values():
                 lake._create(table)
@@ -244,6 +255,7 @@ class Lake:
     ) -> bool:
         """One atomic commit on the version *delta* stands at; False when somebody else was first."""
         now_ms = int(time.time() * 1000)
+        version = int(delta.version()) + 1
         actions: list[AddAction | RemoveAction] = [
             AddAction(file.path, file.size_bytes, file.partition, now_ms, data_change, file.statistics)
             for file in added
@@ -268,10 +280,13 @@ class Lake:
             )
         except CommitFailedError:
             return False
+        # This commit's own entry: by now the newest one may be somebody else's.
         log = self.folder / table.name / "_delta_log"
-        delta.update_incremental()
-        sync(log / f"{delta.version():020d}.json")
+        for entry in (log / f"{version:020d}.json", *log.glob(f"{version:020d}.checkpoint*"), log / "_last_checkpoint"):
+            with contextlib.suppress(FileNotFoundError):
+                sync(entry)
         sync(log)
+        delta.update_incremental()
         return True
 
     def replace(
@@ -311,9 +326,7 @@ class Lake:
                 for file in _data_files(DeltaTable(str(self.folder / name), version=step), table):
                     if file.path not in old and Path(file.path).name.startswith("part-"):
                         fresh[file.path] = file
-        return _merge(
-            TimeRange(f.since, f.until + timedelta(microseconds=1)) for f in fresh.values() if f.since and f.until
-        )
+        return _merge(TimeRange(file.since, _just_after(file.until)) for file in fresh.values())
 
     # --- re-deliveries -----------------------------------------------------------------------------
 
@@ -372,6 +385,14 @@ class Lake:
             total -= len(oldest)
 
 
+def _just_after(moment: datetime | None) -> datetime | None:
+    """A microsecond later; None (open) where there is no later, or the moment is not known."""
+    try:
+        return moment + timedelta(microseconds=1) if moment else None
+    except OverflowError:
+        return None
+
+
 def _discard(folder: Path, files: Iterable[WrittenFile]) -> None:
     for file in files:
         (folder / file.path).unlink(missing_ok=True)
@@ -410,11 +431,12 @@ _plain: Callable[[Any], str] = str
 
 
 def _merge(ranges: Iterable[TimeRange]) -> list[TimeRange]:
+    first = datetime.min.replace(tzinfo=UTC)
     merged: list[TimeRange] = []
-    for part in sorted(ranges, key=lambda r: r.since or datetime.min.replace(tzinfo=UTC)):
-        if merged and part.since and merged[-1].until and part.since <= merged[-1].until:
-            if part.until and part.until > merged[-1].until:
-                merged[-1] = TimeRange(merged[-1].since, part.until)
-        else:
+    for part in sorted(ranges, key=lambda r: r.since or first):
+        last = merged[-1] if merged else None
+        if last is None or (last.until is not None and last.until < (part.since or first)):
             merged.append(part)
+        elif last.until is not None and (part.until is None or part.until > last.until):
+            merged[-1] = TimeRange(last.since, part.until)
     return merged

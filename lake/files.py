@@ -145,7 +145,8 @@ def statistics(table: Table, rows: pa.Table) -> str:
 
 def _text(value: Any) -> str:
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        # Not strftime: its %Y writes the year 1 as "1", which no reader of the log understands.
+        return value.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
     if isinstance(value, date):
         return value.isoformat()
     return str(value)
@@ -161,7 +162,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """fsync a file or folder by name."""
+    """Fsync a file or folder by name."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -6,8 +6,10 @@ settings. Free text from a person goes through ``select``, which takes exactly o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -87,6 +89,7 @@ def connect(
     con.execute("SET TimeZone = 'UTC'")
     con.execute(f"SET allowed_directories = [{_quote(str(lake.folder.absolute()) + '/')}]")
     con.execute("SET enable_external_access = false")
+    con.execute("SET python_enable_replacements = false")
     for name, view in (("events", "events"), ("quarantine", "quarantine"), ("findings", "finding_revisions")):
         table = TABLES[name]
         whole = TimeRange() if name == "findings" else time_range
@@ -127,8 +130,34 @@ def _moment(moment: datetime) -> str:
     return f"TIMESTAMPTZ '{moment.isoformat()}'"
 
 
+# Table functions that only compute, or list what the connection has. Others read files past the views,
+# switch profiling and logging on (to files; logging to a forbidden one ends the process), or take pointers.
+_TABLE_FUNCTIONS = frozenset(
+    "range generate_series repeat repeat_row unnest json_each json_tree histogram histogram_values summary "
+    "duckdb_columns duckdb_functions duckdb_keywords duckdb_schemas duckdb_tables duckdb_types duckdb_views "
+    "pragma_show pragma_table_info pragma_version".split()
+)
+_SCALAR_FUNCTIONS_REFUSED = frozenset({"sleep_ms", "write_log", "setseed", "nextval"})
+_CALLED = re.compile(r'"function_name":"((?:[^"\\]|\\.)*)"')
+
+
+@cache
+def _refused_functions() -> frozenset[str]:
+    """Names of DuckDB's own functions that no statement of a person may call."""
+    with duckdb.connect() as con:
+        names = con.execute(
+            "SELECT DISTINCT lower(function_name) FROM duckdb_functions() "
+            "WHERE internal AND function_type IN ('table', 'table_macro', 'pragma')"
+        ).fetchall()
+    return (frozenset(name for (name,) in names) - _TABLE_FUNCTIONS) | _SCALAR_FUNCTIONS_REFUSED
+
+
 def check_select(con: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """Raise UsageError unless *sql* is exactly one SELECT (WITH, VALUES and FROM-first count as such)."""
+    """Raise UsageError unless *sql* is exactly one SELECT that calls no function with effects.
+
+    WITH, VALUES, FROM-first, DESCRIBE and SUMMARIZE count as SELECT. Codes: ``sql-invalid``,
+    ``sql-not-select``, ``sql-function-refused``.
+    """
     try:
         statements = con.extract_statements(sql)
     except duckdb.Error as error:
@@ -137,12 +166,23 @@ def check_select(con: duckdb.DuckDBPyConnection, sql: str) -> None:
         raise UsageError(
             "sql-not-select", "exactly one SELECT is allowed here", "the lake is read-only; write one SELECT statement"
         )
+    # The parser's own tree: comments, quotes and upper case cannot hide a name from it.
+    tree = str(con.cursor().execute("SELECT json_serialize_sql($sql)::VARCHAR", {"sql": sql}).fetchall()[0][0])
+    if tree.startswith('{"error":true'):
+        raise UsageError("sql-not-select", "only a plain SELECT is allowed here", "PRAGMA and PIVOT are not")
+    refused = sorted({name.lower() for name in _CALLED.findall(tree)} & _refused_functions())
+    if refused:
+        raise UsageError(
+            "sql-function-refused",
+            f"{refused[0]}() is not allowed here",
+            "read the lake through its views: events, requests, findings, quarantine",
+        )
 
 
 def select(con: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, Any] | None = None) -> pa.Table:
     """Run one SELECT with bound ``$name`` parameters; the result as an Arrow table.
 
-    Raises UsageError ``sql-not-select`` or ``sql-invalid``.
+    Raises UsageError ``sql-not-select``, ``sql-function-refused`` or ``sql-invalid``.
     """
     check_select(con, sql)
     try:
