@@ -58,7 +58,7 @@ def load_defaults(
 
 
 def _default_map(content: dict[Any, Any], path: Path, group: click.Group, ctx: click.Context) -> dict[str, Any]:
-    commands = {name: command for name, command in _commands(group, ctx)}
+    commands = dict(_commands(group, ctx))
     known = {*SHARED, *commands}
     defaults: dict[str, Any] = {name: {} for name in commands}
     for key, value in content.items():
@@ -104,7 +104,7 @@ def _options(command: click.Command) -> dict[str, click.Option]:
 
 def settings(group: click.Group, ctx: click.Context) -> list[Setting]:
     """Every setting of every command with its effective value and origin, flags aside."""
-    found = []
+    found: list[Setting] = []
     for name, command in _commands(group, ctx):
         defaults = (ctx.default_map or {}).get(name, {})
         for key, option in _options(command).items():

@@ -198,8 +198,8 @@ def _check_writes(connection: _Connection, target: SinkTarget, path: str, lake_l
         path = f"/audit/{target.cluster}"
     times, ids = [], []
     for _ in range(_PROBES):
-        probe = _probe_event()
-        ids.append(probe["auditID"])
+        ids.append(str(uuid.uuid4()))
+        probe = _probe_event(ids[-1])
         body = json.dumps({"kind": "EventList", "apiVersion": "audit.k8s.io/v1", "metadata": {}, "items": [probe]})
         status, text, seconds = connection.request("POST", f"{path}?timeout=30s", body.encode())
         if status != 200:
@@ -240,11 +240,11 @@ def _check_arrival(location: str, ids: list[str], patience_seconds: float = 60.0
     )
 
 
-def _probe_event() -> dict[str, object]:
+def _probe_event(audit_id: str) -> dict[str, object]:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return {
         "level": "Metadata",
-        "auditID": str(uuid.uuid4()),
+        "auditID": audit_id,
         "stage": "ResponseComplete",
         "requestURI": "/ashiato/doctor",
         "verb": "get",

@@ -98,14 +98,18 @@ def _cell(value: object) -> str:
 
 
 def as_json(table: pa.Table) -> str:
+    """One JSON list of objects, indented."""
     return json.dumps(list(rows_of(table)), ensure_ascii=False, indent=2) + "\n"
 
 
 def as_jsonl(table: pa.Table) -> str:
+    """One JSON object a line."""
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows_of(table))
 
 
 def as_markdown(table: pa.Table) -> str:
+    """A Markdown table; what Markdown would obey is escaped."""
+
     def cell(value: object) -> str:
         return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", plain(value))
 
@@ -135,6 +139,7 @@ td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; max-width: 40r
 
 
 def as_html(table: pa.Table) -> str:
+    """A self-contained page with one table, without scripts."""
     template = jinja2.Environment(autoescape=True).from_string(_PAGE)
     rows = ([plain(value) for value in row.values()] for batch in table.to_batches() for row in batch.to_pylist())
     return template.render(names=table.column_names, rows=rows)

@@ -139,7 +139,7 @@ def _lake_of(patches: Sequence[Mapping[str, Any]], base: Mapping[str, Any], fold
     for event in _events(patches, base):
         item = accept(json.dumps(event).encode(), redactor)
         if isinstance(item, Quarantined):
-            raise ValueError(f"an event of the case is none: {item.reason}")
+            raise ValueError(f"an event of the case is none: {item.reason}")  # noqa: TRY004 - a wrong value
         accepted.append(item)
     lake = Lake.open(folder, create=True)
     if accepted:
@@ -149,8 +149,8 @@ def _lake_of(patches: Sequence[Mapping[str, Any]], base: Mapping[str, Any], fold
 
 def _events(patches: Sequence[Mapping[str, Any]], base: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     at = 0.0
-    for patch in patches:
-        patch = dict(patch)
+    for given in patches:
+        patch = dict(given)
         repeat = int(patch.pop("repeat", 1))
         at = float(patch.pop("at", at))
         for number in range(repeat):

@@ -17,7 +17,7 @@ from lake.query import connect, select
 from lake.timerange import TimeRange
 
 if TYPE_CHECKING:
-    import pandas
+    import pandas as pd
 
 _SHOWN_ROWS = 50
 
@@ -32,9 +32,10 @@ class Result:
         """The rows as an Arrow table."""
         return self.table
 
-    def df(self) -> pandas.DataFrame:
+    def df(self) -> pd.DataFrame:
         """The rows as a pandas DataFrame; lists as Python lists, times as UTC timestamps."""
-        return self.table.to_pandas()
+        frame: pd.DataFrame = self.table.to_pandas()
+        return frame
 
     def __len__(self) -> int:
         return int(self.table.num_rows)

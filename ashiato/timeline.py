@@ -50,7 +50,9 @@ def timeline(
     limit: int = DEFAULT_LIMIT,
     newest_first: bool = False,
 ) -> pa.Table:
-    """Requests in time order: time (UTC), cluster, user_name, acting_as, source_ip, verb, resource
+    """Requests that match, in time order.
+
+    Columns: time (UTC), cluster, user_name, acting_as, source_ip, verb, resource
     (with subresource), namespace, name, path (non-resource requests), code, user_agent, event_id.
 
     ``user_name`` also matches the identity a request acted as.

@@ -55,10 +55,11 @@ def make_log(path: Path, megabytes: int) -> int:
         round_ = 0
         while size < megabytes * 1_000_000:
             shift = timedelta(hours=round_)
-            for event in events:
+            for sample in events:
+                event = dict(sample)
                 for field in ("requestReceivedTimestamp", "stageTimestamp"):
                     moment = datetime.fromisoformat(event[field]) + shift
-                    event = {**event, field: moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+                    event[field] = moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
                 event["auditID"] = f"{event['auditID'][:-6]}{round_:06x}"
                 size += out.write(json.dumps(event, separators=(",", ":")) + "\n")
                 count += 1
@@ -135,7 +136,17 @@ def main() -> None:
         extra = ["--workers", str(options.workers)] if options.workers is not None else []
         for _ in range(options.rounds):
             shutil.rmtree(work / "lake", ignore_errors=True)
-            command = [sys.executable, "-c", ASHIATO, "import", str(log), "--lake", str(work / "lake"), "--cluster", "b"]
+            command = [
+                sys.executable,
+                "-c",
+                ASHIATO,
+                "import",
+                str(log),
+                "--lake",
+                str(work / "lake"),
+                "--cluster",
+                "b",
+            ]
             ours.append(run([*command, *extra]))
             bare.append(run([sys.executable, "-c", DUCKDB, str(log), str(work / "bare.parquet")]))
         for name, runs in (("ashiato import", ours), ("bare DuckDB", bare)):
@@ -150,7 +161,9 @@ def main() -> None:
         with log.open("rb") as stream, gzip.open(work / "log.gz", "wb", compresslevel=6) as out:
             shutil.copyfileobj(stream, out)
         packed = (work / "log.gz").stat().st_size
-        print(f"on disk: lake {lake / count:.0f}, gzip -6 {packed / count:.0f} bytes an event; ratio {lake / packed:.2f}")
+        print(
+            f"on disk: lake {lake / count:.0f}, gzip -6 {packed / count:.0f} bytes an event; ratio {lake / packed:.2f}"
+        )
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -8,7 +8,6 @@ again, and the same findings are not stored twice.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -124,5 +123,5 @@ def _save(lake: Lake, state: Mapping[str, Any]) -> None:
     temporary = path.with_suffix(".new")
     temporary.write_text(json.dumps(state, indent=1, sort_keys=True))
     sync(temporary)
-    os.replace(temporary, path)
+    temporary.replace(path)
     sync(path.parent)

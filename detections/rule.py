@@ -160,7 +160,7 @@ def load_rule(path: Path) -> Rule:
     if not match:
         raise RuleInvalid([f"{path}:1: no front matter: the file must begin with /*---, YAML and ---*/"])
     try:
-        front = yaml.load(match.group(1), _Loader)
+        front = yaml.load(match.group(1), _Loader)  # noqa: S506 - a SafeLoader that also refuses duplicate keys
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 2 if mark else 2

@@ -177,9 +177,10 @@ _annotations: dict[bytes, AnnotationFacts] = {}
 
 
 def user_facts(raw: Raw) -> UserFacts:
-    """(username, uid, groups, extra as JSON, credential id, pod name, pod uid, node name,
-    service account namespace, service account name, canonical JSON) of a UserInfo.
+    """What the columns want of a UserInfo, and its canonical JSON.
 
+    In order: username, uid, groups, extra as JSON, credential id, pod name, pod uid, node name, service
+    account namespace, service account name, canonical JSON.
     The service account is named only when the group of its namespace agrees: a certificate can carry
     any name, but not that group unless a signer put it there too.
     """
@@ -195,9 +196,9 @@ def user_facts(raw: Raw) -> UserFacts:
                 for key in ("credential-id", "pod-name", "pod-uid", "node-name")
             )
         parts = user.username.split(":") if user.username is not None else []
-        if parts[:2] == ["system", "serviceaccount"] and len(parts) == 4 and user.groups is not None:
-            if _SERVICE_ACCOUNT_GROUP + parts[2] in user.groups:
-                namespace, account = parts[2], parts[3]
+        named = len(parts) == 4 and parts[:2] == ["system", "serviceaccount"]
+        if named and user.groups is not None and _SERVICE_ACCOUNT_GROUP + parts[2] in user.groups:
+            namespace, account = parts[2], parts[3]
         extra_text = None if extra is None else _encode(extra).decode()
         facts = (
             user.username, user.uid, user.groups, extra_text, credential, pod_name, pod_uid, node_name,

@@ -62,8 +62,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What one chunk held: ``staged`` files of events (None in a dry run), and quarantined items whose
-    origin is the number of their line or item within the chunk, counted from 0."""
+    """What one chunk held.
+
+    ``staged`` are files of events (None in a dry run); quarantined items come with the number of their
+    line or item within the chunk, counted from 0.
+    """
 
     received: int
     lines: int
@@ -168,12 +171,12 @@ def _process(chunk: Chunk, job: _Job) -> _Result:
     pieces: Iterable[bytes | Quarantined] = split(data) if chunk.document else data.split(b"\n")
     number = -1
     for number, piece in enumerate(pieces):
-        if not chunk.document and (not piece or piece.isspace()):  # type: ignore[union-attr]
+        if isinstance(piece, Quarantined):
+            quarantined.append((number, piece))
+            continue
+        if not chunk.document and (not piece or piece.isspace()):
             continue
         try:
-            if isinstance(piece, Quarantined):
-                quarantined.append((number, piece))
-                continue
             item = decode(piece)
         except NotAnEvent as error:
             if chunk.document:

@@ -47,7 +47,7 @@ class Chunk:
         """The bytes of this chunk; OSError when the file cannot be read any more."""
         if self.span is None:
             return self.data
-        with open(self.origin, "rb") as file:
+        with Path(self.origin).open("rb") as file:
             file.seek(self.span[0])
             return file.read(self.span[1] - self.span[0])
 
@@ -63,7 +63,7 @@ def find_files(paths: Sequence[str]) -> list[str]:
         if path == STANDARD_INPUT:
             found[path] = None
             continue
-        matches = [path] if Path(path).exists() else sorted(glob.glob(path, recursive=True))
+        matches = [path] if Path(path).exists() else sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
         if not matches:
             raise NothingToRead("file-not-found", f"there is no file, folder or match for {path}", "check the path")
         for match in matches:
@@ -106,7 +106,7 @@ def read_chunks(origin: str, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
     ``line-too-long``, ``document-too-large``.
     """
     try:
-        with _open(origin) as (stream, position, spans):
+        with _Input(origin) as (stream, position, spans):
             yield from _chunks(origin, stream, position, chunk_bytes, spans)
     except OSError as error:
         if isinstance(error, gzip.BadGzipFile) or "zstd" in str(error).lower():
@@ -126,15 +126,17 @@ def _broken(origin: str, error: Exception) -> AshiatoError:
     )
 
 
-class _open:
-    """Context manager: a stream of inflated bytes, a function telling the position on disk, and the file
-    itself where its bytes need no inflating, so that others can read parts of it."""
+class _Input:
+    """Context manager over one input: its inflated bytes, where on disk one is, and perhaps the file.
+
+    The file itself is given where its bytes need no inflating, so that others can read parts of it.
+    """
 
     def __init__(self, origin: str) -> None:
-        raw: IO[bytes] = sys.stdin.buffer if origin == STANDARD_INPUT else open(origin, "rb")
+        raw: IO[bytes] = sys.stdin.buffer if origin == STANDARD_INPUT else Path(origin).open("rb")  # noqa: SIM115 - closed by __exit__
         self._raw = raw
         counted = _Counted(raw)
-        buffered = io.BufferedReader(cast(Any, counted), 1 << 20)
+        buffered = io.BufferedReader(cast("Any", counted), 1 << 20)
         magic = buffered.peek(4)[:4]
         self._stream: Any = buffered
         if magic[:2] == b"\x1f\x8b":

@@ -29,7 +29,7 @@ from lake.schema import EVENTS, QUARANTINE, TIMESTAMP
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _fields = msgspec.structs.astuple
-_NO_USER: UserFacts = (*(None,) * 10, Raw(b"null"))  # type: ignore[assignment]
+_NO_USER: UserFacts = (*(None,) * 10, Raw(b"null"))
 _NO_STATUS: StatusFacts = (None, None, None, None, None, Raw(b"null"))
 _NO_ANNOTATIONS: tuple[Any, ...] = (None, None, False, None, Raw(b"null"))
 _NO_OBJECT: tuple[None, ...] = (None,) * 8
@@ -141,30 +141,13 @@ class _Identity:
         if rest:
             rest = {name: value for name, value in rest.items() if name not in ("kind", "apiVersion")}
         digest = self._start.copy()
-        digest.update(
-            _encode(
-                (
-                    event.level,
-                    event.auditID,
-                    event.stage,
-                    event.requestURI,
-                    event.verb,
-                    user[10],
-                    other[10],
-                    event.sourceIPs,
-                    event.userAgent,
-                    event.objectRef,
-                    status[5],
-                    _compact(event.requestObject),
-                    _compact(event.responseObject),
-                    event.requestReceivedTimestamp,
-                    event.stageTimestamp,
-                    notes[4],
-                    _compact(event.authenticationMetadata),
-                    rest or None,
-                )  # fmt: skip
-            )
-        )
+        content = (
+            event.level, event.auditID, event.stage, event.requestURI, event.verb, user[10], other[10],
+            event.sourceIPs, event.userAgent, event.objectRef, status[5], _compact(event.requestObject),
+            _compact(event.responseObject), event.requestReceivedTimestamp, event.stageTimestamp, notes[4],
+            _compact(event.authenticationMetadata), rest or None,
+        )  # fmt: skip
+        digest.update(_encode(content))
         return digest.hexdigest()[:32]
 
 

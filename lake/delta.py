@@ -174,7 +174,7 @@ class Lake:
         else:
             try:
                 snapshot = DeltaTable(str(self.folder / name), version=version)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - delta-rs raises many kinds for an unknown version
                 raise NothingToRead(
                     "lake-version-unknown",
                     f"the lake has no version {version} of {name}: {error}",
@@ -215,7 +215,7 @@ class Lake:
                     if table.key and len(written) == 1:
                         self._remember(written[0].path, rows[table.key].combine_chunks())
                     return Appended(int(delta.version()), rows.num_rows, given - rows.num_rows)
-                time.sleep(random.uniform(0, min(0.5, 0.01 * 2**attempt)))
+                _pause(attempt)
         raise AshiatoError("lake-busy", f"{COMMIT_TRIES} commits to {name} lost the race", "try again in a moment")
 
     def append_staged(self, staged: Staged) -> Appended:
@@ -239,7 +239,7 @@ class Lake:
                     if table.key and len(staged.files) == 1:
                         self._remember(staged.files[0].path, staged.index[table.key].combine_chunks())
                     return Appended(int(delta.version()), staged.index.num_rows, staged.repeated)
-                time.sleep(random.uniform(0, min(0.5, 0.01 * 2**attempt)))
+                _pause(attempt)
         raise AshiatoError(
             "lake-busy", f"{COMMIT_TRIES} commits to {table.name} lost the race", "try again in a moment"
         )
@@ -305,7 +305,7 @@ class Lake:
                     return None
                 if self._commit(delta, table, operation, added, removed, data_change):
                     return int(delta.version())
-                time.sleep(random.uniform(0, min(0.5, 0.01 * 2**attempt)))
+                _pause(attempt)
         raise AshiatoError("lake-busy", f"{COMMIT_TRIES} commits to {name} lost the race", "try again in a moment")
 
     def added_since(self, version: int, name: str = "events") -> list[TimeRange]:
@@ -356,7 +356,8 @@ class Lake:
         return rows
 
     def _stored_keys(self, table: Table, file: DataFile, rows: pa.Table) -> Iterable[pa.Array]:
-        assert table.key
+        if table.key is None:
+            return
         cached = self._keys.get(file.path)
         if cached is not None:
             self._keys.move_to_end(file.path)
@@ -370,12 +371,12 @@ class Lake:
             return
         bounds = pc.min_max(rows[table.time])
         for batch in data.iter_batches(batch_size=500_000, columns=[table.key, table.time]):
+            keys = batch.column(table.key)
             if table.name == "events":
                 times = batch.column(table.time)
-                near = pc.and_(pc.greater_equal(times, bounds["min"]), pc.less_equal(times, bounds["max"]))
-                batch = batch.filter(near)
-            if batch.num_rows:
-                yield batch.column(table.key)
+                keys = keys.filter(pc.and_(pc.greater_equal(times, bounds["min"]), pc.less_equal(times, bounds["max"])))
+            if len(keys):
+                yield keys
 
     def _remember(self, path: str, keys: pa.Array) -> None:
         self._keys[path] = keys
@@ -391,6 +392,11 @@ def _just_after(moment: datetime | None) -> datetime | None:
         return moment + timedelta(microseconds=1) if moment else None
     except OverflowError:
         return None
+
+
+def _pause(attempt: int) -> None:
+    """Let the other writer finish; random, so that two do not meet again and again."""
+    time.sleep(random.uniform(0, min(0.5, 0.01 * 2**attempt)))  # noqa: S311 - no secret
 
 
 def _discard(folder: Path, files: Iterable[WrittenFile]) -> None:

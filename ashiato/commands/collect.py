@@ -14,7 +14,8 @@ from ashiato.options import format_option, is_interactive, lake_option, open_lak
 from lake.errors import NothingToRead
 
 if TYPE_CHECKING:
-    from ingest.importer import ImportReport, Progress
+    from ingest.importer import ImportReport
+    from ingest.importer import Progress as ImportProgress
 
 
 @click.command()
@@ -205,7 +206,7 @@ def _progress() -> Iterator[Any]:
     ) as bar:
         task = bar.add_task("import", total=None, events=0)
 
-        def update(progress: Progress | Any) -> None:
+        def update(progress: ImportProgress) -> None:
             bar.update(
                 task,
                 total=progress.bytes_total,

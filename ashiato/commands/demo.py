@@ -47,7 +47,7 @@ def demo(folder: Path) -> int:
     _prepare(folder)
     os.environ["ASHIATO_REDACTION_KEY"] = str(folder / "redaction.key")
     lake_folder, report_file = folder / "lake", folder / "report.html"
-    with _sink(folder) as port:
+    with _Sink(folder) as port:
         _say(f"1  sink on http://127.0.0.1:{port}, spool and lake in {folder}/")
         total = 0
         for cluster, name in CAPTURES:
@@ -102,7 +102,7 @@ def _prepare(folder: Path) -> None:
     (folder / MARKER).touch()
 
 
-class _sink:
+class _Sink:
     """A sink as a process of its own, as in real life; stopped gracefully at the end."""
 
     def __init__(self, folder: Path) -> None:

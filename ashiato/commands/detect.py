@@ -99,6 +99,7 @@ def detect(
             "leave out time range, --cluster, --rule and --technique",
         )
     lake = open_lake(lake_location)
+    stored: incremental.Stored | None = None
     with _progress() as on_progress:
         if only_new:
             run, stored = incremental.detect_new(lake, chosen, params=params)
@@ -106,7 +107,8 @@ def detect(
             run = judge.judge(
                 lake, chosen, when, clusters=list(clusters) or None, params=params, on_progress=on_progress
             )
-            stored = incremental.store(lake, run.findings) if store else None
+            if store:
+                stored = incremental.store(lake, run.findings)
     if severity:
         least = Severity(severity).rank
         run = replace(run, findings=[f for f in run.findings if Severity(f.severity).rank >= least])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -9,7 +10,6 @@ import click
 import pyarrow as pa
 
 from ashiato.options import (
-    emit,
     format_option,
     lake_option,
     open_lake,
@@ -168,17 +168,12 @@ def export(
     when = time_range(last, since, until)
     with connect(open_lake(lake_location), when, clusters=selected) as con:
         reader = con.execute("SELECT * FROM events ORDER BY stage_at, event_id").to_arrow_reader(10_000)
-        stream = open(output, "wb") if output else sys.stdout.buffer
-        try:
-            count = 0
+        count = 0
+        with output.open("wb") if output else contextlib.nullcontext(sys.stdout.buffer) as stream:
             for batch in reader:
                 for line in events(batch):
                     stream.write(line + b"\n")
                     count += 1
             stream.flush()
-        finally:
-            if output:
-                stream.close()
     if output:
-        emit("", None)
         click.echo(f"wrote {count} events to {output}", err=True)

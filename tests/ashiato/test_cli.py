@@ -56,7 +56,8 @@ def test_export_gives_back_what_was_imported(attacks: str, capfdbinary: pytest.C
 
     assert run(["export", "--lake", attacks]) == 0
     out = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
-    given = [json.loads(line) for line in gzip.open(SAMPLES / "attacks.jsonl.gz")]
+    with gzip.open(SAMPLES / "attacks.jsonl.gz") as lines:
+        given = [json.loads(line) for line in lines]
 
     def key(event: dict[str, str]) -> str:
         return json.dumps(event, sort_keys=True)
