@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ashiato.ruletest import run_cases, case_file
+from ashiato.ruletest import case_file, run_cases
 from detections.catalog import RULES_FOLDER, load_catalog
 from detections.rule import Rule
 from detections.techniques import techniques
