@@ -1,6 +1,6 @@
 """How much the sink takes, and how fast it acknowledges: loopback, real HTTP, a load process of its own.
 
-    python bench/sink.py [--rates 4000,20000] [--seconds 8] [--tls]
+    python bench/sink.py [--rates 4000,20000] [--seconds 10] [--rounds 1]
 
 Events are those of sample_logs/ with new audit ids and the present time, in EventLists of 400, offered on
 a fixed schedule over up to 20 connections. An acknowledgement's latency counts from the moment its post
@@ -59,13 +59,14 @@ class Template:
 
     def renew(self, serial: int) -> bytes:
         body = self.body
-        now = datetime.now(UTC)
         for index, start in enumerate(self.ids):
             body[start : start + 36] = b"%08x-0000-4000-8000-%012x" % (serial, index)
+        now = datetime.now(UTC)
+        stamp = b""
         for index, start in enumerate(self.times):
-            moment = now + timedelta(microseconds=index)
-            body[start : start + 26] = moment.strftime("%Y-%m-%dT%H:%M:%S.%f").encode() if index % 64 == 0 else stamp
-            stamp = bytes(body[start : start + 26])
+            if index % 64 == 0:
+                stamp = (now + timedelta(microseconds=index)).strftime("%Y-%m-%dT%H:%M:%S.%f").encode()
+            body[start : start + 26] = stamp
         return bytes(body)
 
 
@@ -164,6 +165,28 @@ def metrics(port: int) -> str:
         return answer.read().decode()
 
 
+def bytes_per_event(folder: Path) -> float:
+    """Of the lake after every sample event was posted once, in one commit as the sink makes it."""
+    from ingest.committer import Committer
+    from ingest.intake import take
+    from ingest.redact import Redactor
+    from ingest.spool import frame, prepare, sealed_segments, segment_head
+    from ingest.telemetry import Log
+    from lake.delta import Lake
+
+    prepare(folder / "spool")
+    redactor, head = Redactor(bytes(32)), segment_head()
+    segment, bodies = [head], [template.renew(number) for number, template in enumerate(templates())]
+    for body in bodies:
+        record = take(body, "bench", time.time_ns() // 1000, redactor).record
+        segment += [frame(head, record), record]
+    (folder / "spool" / "segment-0000000000000001-0000.sealed").write_bytes(b"".join(segment))
+    lake = Lake.open(folder / "lake", create=True)
+    Committer(lake, folder / "spool", redactor, Log()).commit(sealed_segments(folder / "spool"))
+    files = lake.files()
+    return sum(file.size_bytes for file in files) / sum(file.rows for file in files)
+
+
 def run(rate: float, seconds: float, folder: Path) -> dict:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -189,9 +212,9 @@ def run(rate: float, seconds: float, folder: Path) -> dict:
         command += ["--seconds", str(seconds), "--serial", "1"]
         cpu = cpu_seconds(sink.pid), cpu_seconds(committer)
         began = time.monotonic()
-        result = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=seconds * 10 + 60).stdout)
-        at_end = metrics(port)
-        result["written_at_end"] = metric(at_end, "ashiato_events_written_total")
+        result = json.loads(
+            subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=seconds * 10 + 60).stdout
+        )
         while time.monotonic() < began + seconds * 10 + 60:
             text = metrics(port)
             if metric(text, "ashiato_spool_events") == 0:
@@ -201,22 +224,21 @@ def run(rate: float, seconds: float, folder: Path) -> dict:
         result["written"] = metric(text, "ashiato_events_written_total")
         result["fsyncs"] = metric(text, "ashiato_fsync_seconds_count")
         result["fsync_mean"] = metric(text, "ashiato_fsync_seconds_sum") / max(1, result["fsyncs"])
-        result["commits"] = metric(text, "ashiato_commits_total")
+        result["commit_seconds"] = metric(text, "ashiato_commit_seconds_sum")
         result["front_mb"], result["committer_mb"] = peak_mb(sink.pid), peak_mb(committer)
         result["front_cpu"] = cpu_seconds(sink.pid) - cpu[0]
         result["committer_cpu"] = cpu_seconds(committer) - cpu[1]
     finally:
         sink.send_signal(signal.SIGTERM)
         sink.wait(60)
-    files = list((folder / "lake" / "events").rglob("*.parquet"))
-    result["lake_bytes"] = sum(path.stat().st_size for path in files)
     return result
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rates", default="4000,20000")
-    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=None, help="where to put lake and spool (default: temporary)")
     parser.add_argument("--load", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
@@ -227,29 +249,42 @@ def main() -> None:
         load_main(arguments)
         return
     body = b"\n".join(template.renew(7) for template in templates())
-    gzipped = len(gzip.compress(body, 6)) / (len(templates()) * BATCH)
-    plain = len(body) / (len(templates()) * BATCH)
-    print(f"{os.cpu_count()} cores; sink, committer and load together; events of {plain:,.0f} bytes, {BATCH} a post")
+    count = len(templates()) * BATCH
+    gzipped = len(gzip.compress(body, 6)) / count
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        stored = bytes_per_event(Path(folder))
+    print(f"{os.cpu_count()} cores, shared by sink, committer and load; {BATCH} events a post")
     print(
-        f"{'offered/s':>10} {'acked/s':>8} {'ratio':>6} {'p50 ms':>7} {'p99 ms':>7} {'max ms':>7} {'commit/s':>8} {'ratio':>6} "
-        f"{'lag s':>6} {'lost':>5} {'front MB':>8} {'commit MB':>9} {'front cpu':>9} {'commit cpu':>10} {'B/event':>8} {'/gzip':>6}"
+        f"bytes an event: JSON {len(body) / count:,.0f}, gzip -6 {gzipped:.0f}, lake {stored:.0f} "
+        f"({stored / gzipped:.2f} of gzip; {count:,} different events)"
+    )
+    print(
+        f"{'offered/s':>9} {'acked/s':>8} {'ratio':>5} {'p50 ms':>7} {'p99 ms':>7} {'max ms':>7} {'committed':>10} {'ratio':>5} "
+        f"{'commit/s':>9} {'lag s':>6} {'front':>6} {'cores':>5} {'commit.':>7} {'cores':>5} {'fsync ms':>8}"
     )
     for rate in (float(part) for part in arguments.rates.split(",")):
-        with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-            result = run(rate, arguments.seconds, Path(folder))
-        latencies = result["latencies"]
-        acked = result["acknowledged"] / result["seconds"]
-        committed = result["written"] / (result["seconds"] + result["drained_after"])
-        per_event = result["lake_bytes"] / max(1, result["written"])
-        print(
-            f"{rate:>10,.0f} {acked:>8,.0f} {acked / rate:>6.2f} {latencies[len(latencies) // 2] * 1e3:>7.1f} "
-            f"{latencies[int(len(latencies) * 0.99)] * 1e3:>7.1f} {latencies[-1] * 1e3:>7.1f} {committed:>8,.0f} "
-            f"{committed / rate:>6.2f} {result['drained_after']:>6.1f} {result['events'] - int(result['written']):>5} "
-            f"{result['front_mb']:>8.0f} {result['committer_mb']:>9.0f} "
-            f"{result['front_cpu'] / result['seconds']:>9.2f} {result['committer_cpu'] / result['seconds']:>10.2f} "
-            f"{per_event:>8.0f} {per_event / gzipped:>6.2f}"
-        )
-        print(f"{'':>10} statuses {result['statuses']}, {result['fsyncs']:.0f} fsyncs of {result['fsync_mean'] * 1e3:.1f} ms, {result['commits']:.0f} commits", flush=True)
+        for _ in range(arguments.rounds):
+            with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+                result = run(rate, arguments.seconds, Path(folder))
+            latencies = result["latencies"]
+            acked = result["acknowledged"] / result["seconds"]
+            print(
+                f"{rate:>9,.0f} {acked:>8,.0f} {acked / rate:>5.2f} {latencies[len(latencies) // 2] * 1e3:>7.1f} "
+                f"{latencies[int(len(latencies) * 0.99)] * 1e3:>7.1f} {latencies[-1] * 1e3:>7.1f} "
+                f"{result['written']:>10,.0f} {result['written'] / result['events']:>5.2f} "
+                f"{result['written'] / result['commit_seconds']:>9,.0f} {result['drained_after']:>6.1f} "
+                f"{result['front_mb']:>3.0f} MB {result['front_cpu'] / result['seconds']:>5.2f} "
+                f"{result['committer_mb']:>4.0f} MB {result['committer_cpu'] / result['seconds']:>5.2f} "
+                f"{result['fsync_mean'] * 1e3:>8.1f}",
+                flush=True,
+            )
+            if set(result["statuses"]) != {"200"}:
+                print(f"{'':>9} answers: {result['statuses']}")
+    print(
+        "committed: events in the lake in the end, of those offered; commit/s: events per second of committing;\n"
+        "lag: from the last acknowledgement until all is in the lake (a segment waits up to flush_seconds, 5);\n"
+        "front, commit.: peak memory of the two processes, and the cores they used while the load ran"
+    )
 
 
 if __name__ == "__main__":

@@ -216,7 +216,6 @@ def make_server(
 ) -> Server:
     """A server for *app*; ``await server.serve(sockets=[...])`` runs it until ``should_exit``."""
     _route_log(log)
-    context = tls.context if tls is not None else None
     config = uvicorn.Config(
         app,
         http=protocol(settings, telemetry),
@@ -228,8 +227,10 @@ def make_server(
         server_header=False,
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=10,
-        ssl_context_factory=(lambda config, default: context) if context is not None else None,
     )
+    config.load()
+    if tls is not None:
+        config.ssl = tls.context
     return Server(config)
 
 

@@ -11,6 +11,7 @@ from lake.errors import UsageError
 
 MIB = 1 << 20
 GIB = 1 << 30
+LARGEST_BODY_BYTES = 512 * MIB
 _CLUSTER = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
@@ -108,6 +109,8 @@ class SinkSettings:
         for name in ("flush_seconds", "flush_bytes", "max_body_bytes", "max_spool_bytes", "max_connections"):
             if getattr(self, name) <= 0:
                 raise UsageError("setting-invalid", f"{name} must be more than 0")
+        if self.max_body_bytes > LARGEST_BODY_BYTES:
+            raise UsageError("setting-invalid", f"max_body_bytes is at most {LARGEST_BODY_BYTES}")
         if self.body_budget_bytes < self.max_body_bytes:
             raise UsageError(
                 "setting-invalid",

@@ -83,6 +83,7 @@ class CommitterProcess:
                 return
             if time.monotonic() - began > _SETTLED_SECONDS:
                 pause = _SHORTEST_PAUSE_SECONDS
+            self.error = f"the committer ended with {code}, see the log"
             self._telemetry.committer_restarts.inc()
             self._log("error", "committer_died", exit_code=code, restart_seconds=pause)
             await asyncio.sleep(pause)

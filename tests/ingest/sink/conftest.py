@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-
 import pytest
 
 from tests.ingest.sink.process import SinkProcess

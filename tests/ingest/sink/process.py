@@ -13,7 +13,7 @@ import time
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 
@@ -57,7 +57,7 @@ class SinkProcess:
         }
         self.process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> SinkProcess:
+    def __enter__(self) -> Self:
         self.start()
         return self
 

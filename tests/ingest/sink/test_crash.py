@@ -112,8 +112,6 @@ def test_kill_9_at_any_moment(tmp_path: Path, record_property: Callable[[str, ob
         assert sum(line["written"] for line in commits) <= len(stored)
         assert "Traceback" not in sink.log_text()
     record_property("acknowledged", len(acknowledged))
-    record_property("median_start_seconds", sorted(starts)[len(starts) // 2])
-    print(
-        f"{len(acknowledged)} events acknowledged over {KILLS} kills; listening again after "
-        f"{sorted(starts)[len(starts) // 2]:.2f} s (median), {max(starts):.2f} s (longest)"
-    )
+    record_property("median_start_seconds", round(sorted(starts)[len(starts) // 2], 3))
+    # Five tries of an apiserver span a minute and a half: a restart is no more than a hiccup.
+    assert sorted(starts)[len(starts) // 2] < 5

@@ -236,9 +236,11 @@ def test_a_renewed_server_certificate_is_served_without_a_restart(
 
     def served() -> bytes | None:
         context = ssl.create_default_context(cafile=str(authority.ca))
-        with socket.create_connection(("127.0.0.1", sink.port), timeout=5) as connection:
-            with context.wrap_socket(connection, server_hostname="127.0.0.1") as secured:
-                return secured.getpeercert(binary_form=True)
+        with (
+            socket.create_connection(("127.0.0.1", sink.port), timeout=5) as connection,
+            context.wrap_socket(connection, server_hostname="127.0.0.1") as secured,
+        ):
+            return secured.getpeercert(binary_form=True)
 
     before = served()
     authority.issue("localhost", server=True)

@@ -51,7 +51,7 @@ def test_one_body_five_times_is_stored_once(sink: SinkProcess) -> None:
 
 
 def test_two_events_with_one_audit_id_and_stage_are_both_stored(sink: SinkProcess) -> None:
-    """auditID is the client's choice: it never makes another event vanish."""
+    """AuditID is the client's choice: it never makes another event vanish."""
     first, second = audit_event(1), audit_event(1, verb="delete")
 
     assert sink.post(event_list([first])).status == 200
@@ -222,3 +222,29 @@ def test_a_lake_address_it_cannot_write_ends_the_sink(tmp_path: Path) -> None:
     assert sink.process.wait(20) == 2
     assert "[lake-location-unsupported]" in sink.log_text()
     assert "Traceback" not in sink.log_text()
+
+
+def test_health_and_readiness_are_told_apart(start_sink: StartSink, tmp_path: Path) -> None:
+    """/healthz says that the process lives; /readyz whether it would store a post, and why not."""
+    sink = start_sink(min_free_bytes=1 << 60)
+    with urllib.request.urlopen(f"{sink.url}/healthz", timeout=10) as answer:
+        assert answer.status == 200
+
+    status, state = readiness(sink)
+
+    assert status == 503
+    assert state["ready"] is False
+    assert "kept for the lake" in state["reasons"][0]
+    assert sink.post(event_list([audit_event(1)])).retry_after == 5
+
+
+def test_the_lake_holds_when_each_post_arrived(sink: SinkProcess) -> None:
+    """ingested_at is the moment of the post, not of the commit."""
+    before = time.time()
+    assert sink.post(event_list(audit_events(2))).status == 200
+    after = time.time()
+    sink.wait_committed()
+
+    moments = {moment.timestamp() for moment in sink.rows(columns="ingested_at")["ingested_at"].to_pylist()}
+    assert len(moments) == 1
+    assert before <= moments.pop() <= after

@@ -233,9 +233,12 @@ def test_after_a_failed_fsync_the_file_is_not_trusted_again(tmp_path: Path, monk
 
 def test_one_sink_at_a_time(tmp_path: Path) -> None:
     """A second sink on the same spool is told so; when the first one is gone it may start."""
-    with locked(tmp_path, "sink.lock", lambda: False), pytest.raises(AshiatoError) as caught:
-        with locked(tmp_path, "sink.lock", lambda: False):
-            pass
+    with (
+        locked(tmp_path, "sink.lock", lambda: False),
+        pytest.raises(AshiatoError) as caught,
+        locked(tmp_path, "sink.lock", lambda: False),
+    ):
+        pass
     assert caught.value.code == "spool-busy"
 
     with locked(tmp_path, "sink.lock", lambda: False):
