@@ -30,12 +30,12 @@ def timestamps(draw: st.DrawFn) -> str:
     moment = draw(
         st.sampled_from(
             [
-                datetime(1, 1, 1),
-                datetime(1, 1, 2, 3),
-                datetime(1969, 12, 31, 23, 59, 59),
-                datetime(2026, 11, 23, 23, 59, 59),
-                datetime(2026, 11, 24, 0, 0, 0),
-                datetime(9999, 12, 31, 23, 59, 59),
+                datetime(1, 1, 1),  # noqa: DTZ001
+                datetime(1, 1, 2, 3),  # noqa: DTZ001
+                datetime(1969, 12, 31, 23, 59, 59),  # noqa: DTZ001
+                datetime(2026, 11, 23, 23, 59, 59),  # noqa: DTZ001
+                datetime(2026, 11, 24, 0, 0, 0),  # noqa: DTZ001
+                datetime(9999, 12, 31, 23, 59, 59),  # noqa: DTZ001
             ]
         )
     )

@@ -69,7 +69,9 @@ FORMS: dict[str, Callable[[list[dict[str, Any]]], bytes]] = {
     "windows.log": lambda all_: b"\r\n".join(json.dumps(e).encode() for e in all_) + b"\r\n",
     "blank-lines.jsonl": lambda all_: b"\n\n".join(json.dumps(e).encode() for e in all_) + b"\n\n",
     "byte-order-mark.jsonl": lambda all_: b"\xef\xbb\xbf" + b"\n".join(json.dumps(e).encode() for e in all_),
-    "list.json": lambda all_: json.dumps({"kind": "EventList", "apiVersion": "audit.k8s.io/v1", "items": all_}).encode(),
+    "list.json": lambda all_: json.dumps(
+        {"kind": "EventList", "apiVersion": "audit.k8s.io/v1", "items": all_}
+    ).encode(),
     "list-pretty.json": lambda all_: json.dumps({"kind": "EventList", "items": all_}, indent=2).encode(),
     "array.json": lambda all_: json.dumps(all_).encode(),
     "array-pretty.json": lambda all_: json.dumps(all_, indent=4).encode(),
@@ -145,7 +147,14 @@ def test_worker_processes_give_what_one_process_gives(lake: Lake, tmp_path: Path
 
 def test_rotated_sets_and_folders_are_found(tmp_path: Path) -> None:
     """A folder gives its logs, rotated and compressed ones included, and nothing else."""
-    names = ["audit.log", "audit.log.1", "audit.log.2.gz", "audit-2026-11-23T08-33-56.864.log", "audit-1.log.zst", "x.json"]
+    names = [
+        "audit.log",
+        "audit.log.1",
+        "audit.log.2.gz",
+        "audit-2026-11-23T08-33-56.864.log",
+        "audit-1.log.zst",
+        "x.json",
+    ]
     for name in [*names, "readme.md", ".hidden.log", "core.bin"]:
         (tmp_path / name).write_bytes(b"{}")
 
