@@ -88,7 +88,7 @@ def test_duplicates_are_found_across_files_and_after_compaction(lake: Lake) -> N
 
 def test_a_small_key_cache_forgets_nothing(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """With keys that do not fit into the cache, re-deliveries are found in the files."""
-    import lake.delta as delta
+    from lake import delta
 
     monkeypatch.setattr(delta, "_CACHED_KEYS", 8)
     for start in range(0, 20, 5):
@@ -311,7 +311,7 @@ def test_kill_9_leaves_a_lake(tmp_path: Path) -> None:
 
 def test_a_failing_disk_is_said_and_repeated(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the disk refuses, append raises OSError, nothing is visible, and a second try stores all."""
-    import lake.files as files
+    from lake import files
 
     real = files.sync
     monkeypatch.setattr(files, "sync", lambda path: (_ for _ in ()).throw(OSError(28, "No space left on device")))

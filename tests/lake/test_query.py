@@ -56,7 +56,7 @@ def test_views_have_the_schema_s_columns(lake: Lake, state: str) -> None:
             store(lake, audit_event(number))
             items = [Quarantined("x", "y", b"%d" % number)]
             lake.append("quarantine", quarantine_rows(items, "prod", "s", NOON, Redactor(b"k" * 32)))
-            finding = {name: None for name in TABLES["findings"].schema.names}
+            finding = dict.fromkeys(TABLES["findings"].schema.names)
             finding |= {"cluster": "prod", "finding_id": "f", "first_seen": NOON, "date": NOON.date()}
             lake.append("findings", pa.Table.from_pylist([finding], schema=TABLES["findings"].schema))
     if state == "compacted":
@@ -219,7 +219,7 @@ def test_a_request_always_has_a_time(lake: Lake) -> None:
 
 def test_findings_show_their_latest_revision(lake: Lake) -> None:
     """A finding judged again is one row, the newest; the revisions stay visible."""
-    finding = {name: None for name in TABLES["findings"].schema.names}
+    finding = dict.fromkeys(TABLES["findings"].schema.names)
     finding |= {"cluster": "prod", "finding_id": "f", "first_seen": NOON, "date": NOON.date()}
     for count in (1, 2, 3):
         row = finding | {"event_count": count, "detected_at": NOON + timedelta(hours=count % 3), "lake_version": count}
