@@ -192,7 +192,7 @@ def test_four_threads_share_a_lake(lake: Lake) -> None:
 
     def write(offset: int) -> None:
         for step in range(6):
-            appended.append(lake.append("events", table(10, start=step * 10 + offset * 5)))
+            appended.append(lake.append("events", table(10, start=step * 10 + offset * 5)))  # noqa: PERF401
 
     threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
     for thread in threads:
@@ -329,7 +329,7 @@ def test_every_commit_is_synced(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> 
     real = os.fsync
 
     def spy(descriptor: int) -> None:
-        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))  # noqa: PTH115
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", spy)
@@ -350,7 +350,9 @@ def test_a_checkpoint_is_synced(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> 
     for number in range(98):
         lake.append("events", table(1, start=number))
     monkeypatch.setattr(
-        os, "fsync", lambda fd: (synced.add(Path(os.readlink(f"/proc/self/fd/{fd}")).name), real(fd))[1]
+        os,
+        "fsync",
+        lambda fd: (synced.add(Path(os.readlink(f"/proc/self/fd/{fd}")).name), real(fd))[1],  # noqa: PTH115
     )
 
     for number in range(98, 102):
@@ -461,7 +463,7 @@ def test_pruning_hides_no_row(
         everything = [row for batch in batches for row in batch]
         for since, until in bounds:
             if since and until and since > until:
-                since, until = until, since
+                since, until = until, since  # noqa: PLW2901
             expected = sorted(
                 (moment, cluster)
                 for moment, cluster in everything
@@ -526,8 +528,8 @@ def test_added_since_covers_the_new_rows(batches: list[list[datetime]], seen: in
 
         assert all(covered(ranges, moment) for moment in fresh)
         assert bool(ranges) == bool(fresh)
-        for one, following in zip(ranges, ranges[1:], strict=False):
-            assert one.until is not None and following.since is not None and one.until < following.since
+        for one, following in zip(ranges, ranges[1:], strict=False):  # noqa: RUF007
+            assert one.until is not None and following.since is not None and one.until < following.since  # noqa: PT018
         step = timedelta(microseconds=1)
         assert all(r.since in fresh and r.until is not None and r.until - step in fresh for r in ranges)
 

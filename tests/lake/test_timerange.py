@@ -82,7 +82,7 @@ def test_last_may_reach_far(text: str) -> None:
     try:
         found = TimeRange.last(text, NOON)
     except UsageError as error:
-        assert error.code == "duration-invalid"
+        assert error.code == "duration-invalid"  # noqa: PT017
     else:
         assert found.since is not None
 
