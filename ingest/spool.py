@@ -309,7 +309,10 @@ class Spool:
         self._path: Path | None = None
         self._good_end = 0
         self._opened_at = 0.0
-        self._last_id = 0
+        # Names go up even if the clock went back.
+        self._last_id = max(
+            (int(_born_at(path.name) * 1e6) for path in folder.iterdir() if _state(path.name)), default=0
+        )
         self._last_error: OSError | None = None
         self._head = b""
         self._used: tuple[float, int] | None = None
@@ -446,6 +449,9 @@ class Spool:
             return SpoolFull(f"cannot write to the spool: {error.strerror}")
         try:
             _sync_data(self._descriptor)
+            if os.fstat(self._descriptor).st_nlink == 0:
+                # A cleaner of temporary files, or a person: what has no name is gone with this process.
+                raise FileNotFoundError(errno.ENOENT, "the segment was removed from under the sink")
         except OSError as error:
             # Linux may have dropped the dirty pages and will call the next fsync a success:
             # nothing more goes into this file, and what was not acknowledged is cut off.
@@ -482,8 +488,8 @@ class Spool:
             return
         try:
             os.ftruncate(self._descriptor, self._good_end)
-            if self._good_end <= _FIRST:
-                self._path.unlink()
+            if self._good_end <= _FIRST or os.fstat(self._descriptor).st_nlink == 0:
+                self._path.unlink(missing_ok=True)
                 os.close(self._descriptor)
                 self._path, self._descriptor = None, -1
         except OSError:

@@ -108,6 +108,9 @@ def _view(lake: Lake, table: Table, view: str, files: Sequence[DataFile], time_r
     folder = lake.folder.absolute() / table.name
     paths = ", ".join(_quote(str(folder / file.path)) for file in files)
     columns = ", ".join(_name(c.name) for c in table.columns)
+    if any(file.partition["cluster"] == "NULL" for file in files):
+        # DuckDB takes a partition of this name for a missing value.
+        columns = columns.replace('"cluster"', 'coalesce("cluster", \'NULL\') AS "cluster"')
     source = f"read_parquet([{paths}], hive_partitioning = true, hive_types = {{'cluster': VARCHAR, 'date': DATE}})"
     bounds = []
     if time_range.since:

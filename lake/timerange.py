@@ -16,7 +16,7 @@ def parse_duration(text: str) -> timedelta:
 
     Raises UsageError with the accepted forms.
     """
-    parts = re.findall(r"(\d+)([smhdw])", text)
+    parts = re.findall(r"([0-9]+)([smhdw])", text)
     if not parts or "".join(n + u for n, u in parts) != text.strip():
         raise UsageError("duration-invalid", f"not a duration: {text!r}", "write 90s, 15m, 24h, 7d or 1h30m")
     try:
@@ -31,11 +31,11 @@ def parse_time(text: str) -> datetime:
     """Read an RFC 3339 time (``2026-11-23T08:00:00Z``, offsets allowed) or a date, as UTC."""
     try:
         moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise UsageError(
             "time-invalid", f"not a time: {text!r}", "write RFC 3339, such as 2026-11-23T08:00:00Z"
         ) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class TimeRange:
         """The time from ``duration`` ago until ``now`` (default: the clock)."""
         span = parse_duration(duration) if isinstance(duration, str) else duration
         end = now or datetime.now(UTC)
-        return cls(end - span, None if now is None else end)
+        return cls(_moved(end, -span), None if now is None else end)
 
     @classmethod
     def parse(cls, last: str | None = None, since: str | None = None, until: str | None = None) -> TimeRange:
@@ -70,8 +70,12 @@ class TimeRange:
         return cls(parse_time(since) if since else None, parse_time(until) if until else None)
 
     def widen(self, before: timedelta, after: timedelta = timedelta()) -> TimeRange:
-        """The same range reaching further back and forth, as look-back windows need."""
-        return TimeRange(
-            self.since - before if self.since else None,
-            self.until + after if self.until else None,
-        )
+        """The same range reaching further back and forth, as look-back windows need; open where time ends."""
+        return TimeRange(_moved(self.since, -before), _moved(self.until, after))
+
+
+def _moved(moment: datetime | None, span: timedelta) -> datetime | None:
+    try:
+        return moment + span if moment else None
+    except OverflowError:
+        return None

@@ -59,7 +59,7 @@ def test_statistics_are_bounds() -> None:
     """The log is told numbers of rows and nulls, and true bounds; long texts are left out, not cut."""
     given = table(
         audit_event(0, verb="a" * 100),
-        audit_event(1, verb="b", objectRef={"resource": "x" * 65}),
+        audit_event(1, verb="watch", objectRef={"resource": "x" * 65}),
         audit_event(2, stageTimestamp="0001-01-01T00:00:00.000001Z", objectRef=None),
     )
 
@@ -69,7 +69,7 @@ def test_statistics_are_bounds() -> None:
     assert found["minValues"]["stage_at"] == "0001-01-01T00:00:00.000001Z"
     assert found["maxValues"]["stage_at"] == "2026-11-23T12:00:01.001000Z"
     assert found["minValues"]["verb"] <= "a" * 100
-    assert found["maxValues"]["verb"] == "b"
+    assert found["maxValues"]["verb"] == "watch"
     assert "resource" not in found["maxValues"]
     assert found["nullCount"]["resource"] == 1
     assert set(found["nullCount"]) == set(EVENTS.statistics)

@@ -295,6 +295,7 @@ REFUSED = [
     "SELECT write_log('x')", "SELECT sleep_ms(1000000)", "SELECT setseed(0.5)",
 ]  # fmt: skip
 FAILING = [
+    "IMPORT DATABASE '{outside}'",
     "SELECT * FROM '{outside}'", "SELECT * FROM '{lake}/../secret.csv'", "SELECT getenv('HOME')", "SELECT * FROM nothing",
     "SELECT nothing FROM events", "SELEC 1", "SELECT", "SELECT * FROM events WHERE verb = $missing", "SELECT 1/'x'",
     "SELECT * FROM sql", "SELECT * FROM params", "SELECT * FROM 'http://127.0.0.1:9/x.csv'",

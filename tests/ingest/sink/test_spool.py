@@ -231,6 +231,32 @@ def test_after_a_failed_fsync_the_file_is_not_trusted_again(tmp_path: Path, monk
     assert stored(tmp_path / "spool") == [b"before", b"after"]
 
 
+def test_a_segment_removed_from_under_the_sink_is_noticed(tmp_path: Path) -> None:
+    """What a cleaner of temporary files removes cannot be acknowledged; the next record gets a new file."""
+    spool = open_spool(tmp_path / "spool")
+    assert append(spool, b"before") is None
+    for path in (tmp_path / "spool").glob("segment-*"):
+        path.unlink()
+
+    assert "removed" in str(append(spool, b"refused"))
+    assert append(spool, b"after") is None
+
+    spool.close()
+    assert stored(tmp_path / "spool") == [b"after"]
+
+
+def test_names_go_up_though_the_clock_goes_back(tmp_path: Path) -> None:
+    """A new segment sorts behind those of an earlier run, even if these are from the future."""
+    prepare(tmp_path)
+    (tmp_path / "segment-9000000000000000-aaaa.sealed").write_bytes(segment([b"one"]))
+
+    spool = open_spool(tmp_path)
+    assert append(spool, b"two") is None
+    spool.close()
+
+    assert stored(tmp_path) == [b"one", b"two"]
+
+
 def test_one_sink_at_a_time(tmp_path: Path) -> None:
     """A second sink on the same spool is told so; when the first one is gone it may start."""
     with (
