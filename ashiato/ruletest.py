@@ -3,7 +3,8 @@
 ``x.test.yml`` holds ``fires`` and ``quiet``, lists of cases. A case has a ``name``, ``events`` (each a JSON
 merge patch, RFC 7396, onto ``_base_event.json``; ``repeat: N`` makes N of it, ``{n}`` in a text is the
 number of each; ``at`` is seconds from the start, default one after another) and, where it fires, ``expect``:
-a list of partial findings (any of severity, confidence, event_count, entity fields).
+a list of partial findings (any of severity, confidence, event_count, entity fields). A quiet case in which the
+rule could not judge at all has failed, unless it says ``skipped: true``.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _problem(rule: Rule, kind: str, case: Mapping[str, Any], base: Mapping[str, Any], folder: Path) -> str | None:
-    unknown = set(case) - {"name", "events", "expect", "params"}
+    unknown = set(case) - {"name", "events", "expect", "params", "skipped"}
     if unknown:
         return f"unknown keys in the case: {', '.join(sorted(unknown))}"
     try:
@@ -100,6 +101,8 @@ def _problem(rule: Rule, kind: str, case: Mapping[str, Any], base: Mapping[str, 
     if run.failed:
         return run.failed[0].error
     if kind == "quiet":
+        if bool(run.skipped) != bool(case.get("skipped")):
+            return f"it was skipped: {run.skipped[0].reason}" if run.skipped else "it was not skipped"
         return None if not run.findings else f"it fired: {_described(run)}"
     if not run.findings:
         return f"it did not fire{'; skipped: ' + run.skipped[0].reason if run.skipped else ''}"

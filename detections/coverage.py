@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import duckdb
 
@@ -12,20 +13,26 @@ _QUERY = """
 SELECT resource, concat_ws('/', resource, subresource) AS path, verb, level, stage, count(*) AS events
 FROM events GROUP BY ALL
 """
+_SPAN = """
+SELECT max(seconds) AS longest
+FROM (SELECT epoch(max(request_received_at)) - epoch(min(request_received_at)) AS seconds FROM events GROUP BY cluster)
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Which (resource, verb, level, stage) stand in a range of the log."""
+    """Which (resource, path, verb, level, stage) stand in a range of the log, and how long its longest cluster's is."""
 
     rows: tuple[tuple[str | None, str | None, str | None, str, str], ...]
+    span: timedelta
 
     @classmethod
     def of(cls, con: duckdb.DuckDBPyConnection) -> Coverage:
         """The coverage of what *con* sees."""
         table = con.execute(_QUERY).to_arrow_table()
         return cls(
-            tuple((row["resource"], row["path"], row["verb"], row["level"], row["stage"]) for row in table.to_pylist())
+            tuple((row["resource"], row["path"], row["verb"], row["level"], row["stage"]) for row in table.to_pylist()),
+            timedelta(seconds=con.execute(_SPAN).to_arrow_table()["longest"][0].as_py() or 0),
         )
 
     def gap(self, rule: Rule) -> str | None:
@@ -33,6 +40,10 @@ class Coverage:
         needs = rule.needs
         if not self.rows:
             return None
+        if self.span < needs.history:
+            return (
+                f"the log is {_in_words(self.span)} long; to know what is new the rule needs {_in_words(needs.history)}"
+            )
         verbs = {row[2] for row in self.rows}
         if needs.verbs and not verbs & set(needs.verbs):
             return f"no {' or '.join(needs.verbs)} of anything is in the log: the audit policy, or the provider, leaves it out"
@@ -52,3 +63,10 @@ class Coverage:
             highest = LEVELS[max(LEVELS.index(row[3]) for row in known)]
             return f"{what} stand{'s' if len(needs.resources) == 1 else ''} in the log at level {highest}; the rule needs {needs.level}"
         return None
+
+
+def _in_words(span: timedelta) -> str:
+    for unit, seconds in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if span.total_seconds() >= 2 * seconds:
+            return f"{span.total_seconds() / seconds:.0f} {unit}"
+    return f"{span.total_seconds():.0f} seconds"

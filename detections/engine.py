@@ -90,9 +90,10 @@ def detect(
     """
     began = time.perf_counter()
     margin = max((rule.window for rule in rules), default=timedelta())
+    history = max((rule.needs.history for rule in rules), default=timedelta())
     version = lake.version()
     run = Run([], [], [], list(rules), time_range, version)
-    with connect(lake, time_range.widen(margin * 2, margin), clusters=clusters, version=version) as con:
+    with connect(lake, time_range.widen(max(margin * 2, history), margin), clusters=clusters, version=version) as con:
         create_views(con)
         coverage = Coverage.of(con)
         for number, rule in enumerate(rules):

@@ -63,13 +63,15 @@ PRACTICES = (
 class Needs:
     """What the log must show for the rule to judge; empty lists ask for nothing.
 
-    ``resources`` are ``resource`` or ``resource/subresource``; without a level, Metadata does.
+    ``resources`` are ``resource`` or ``resource/subresource``; without a level, Metadata does. ``history`` is
+    how much log a baseline must know from before: the engine reads that much further back.
     """
 
     level: str = "Metadata"
     stages: tuple[str, ...] = ()
     verbs: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
+    history: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,16 +260,19 @@ class _Reader:
         return str(value)
 
     def _window(self) -> timedelta:
+        return self._duration("window", self._front.get("window", "1h"))
+
+    def _duration(self, key: str, value: Any) -> timedelta:
         try:
-            return parse_duration(str(self._front.get("window", "1h")))
+            return parse_duration(str(value))
         except UsageError as error:
-            self._problem("window", error.message)
+            self._problem(key, error.message)
             return timedelta(hours=1)
 
     def _needs(self) -> Needs:
         value = self._front.get("needs") or {}
-        if not isinstance(value, dict) or not set(value) <= {"level", "stages", "verbs", "resources"}:
-            self._problem("needs", "needs may hold level, stages, verbs and resources")
+        if not isinstance(value, dict) or not set(value) <= {"level", "stages", "verbs", "resources", "history"}:
+            self._problem("needs", "needs may hold level, stages, verbs, resources and history")
             return Needs()
         level = value.get("level", "Metadata")
         stages = tuple(value.get("stages") or ())
@@ -276,7 +281,8 @@ class _Reader:
         for stage in stages:
             if stage not in STAGES:
                 self._problem("stages", f"stage {stage!r} is none of {', '.join(STAGES)}")
-        return Needs(level, stages, tuple(value.get("verbs") or ()), tuple(value.get("resources") or ()))
+        history = self._duration("history", value["history"]) if "history" in value else timedelta()
+        return Needs(level, stages, tuple(value.get("verbs") or ()), tuple(value.get("resources") or ()), history)
 
     def _params(self) -> tuple[Param, ...]:
         value = self._front.get("params") or {}
