@@ -53,6 +53,7 @@ LEVELS = ("Metadata", "Request", "RequestResponse")
 STAGES = ("RequestReceived", "ResponseStarted", "ResponseComplete", "Panic")
 LAYERS = ("cloud", "cluster", "container", "code")
 CONTROLS = ("prevention", "detection", "response")
+CLAIMED = ("user_agent", "source_ips", "audit_id")
 PRACTICES = (
     "rbac", "secrets", "pod-security", "network", "audit-logging", "cluster-components", "supply-chain", "runtime",
     "admission",
@@ -85,7 +86,11 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A detection, checked. ``sql`` is the query below the front matter, which begins at ``sql_line``."""
+    """A detection, checked. ``sql`` is the query below the front matter, which begins at ``sql_line``.
+
+    ``claims`` are the columns it reads that a client sets as it likes: they may be the subject of a rule
+    (a tool that names itself), never the reason for an exemption.
+    """
 
     id: str
     title: str
@@ -107,6 +112,7 @@ class Rule:
     false_positives: str
     triage: tuple[str, ...]
     references: tuple[str, ...]
+    claims: tuple[str, ...]
     sql: str
     sql_line: int
     version: str
@@ -132,7 +138,7 @@ _REQUIRED = (
     "id", "title", "techniques", "status", "severity", "confidence", "attack", "layer", "control", "practice",
     "window", "entity", "why", "blind_spots", "false_positives", "triage",
 )  # fmt: skip
-_OPTIONAL = ("threat_matrix", "needs", "params", "references")
+_OPTIONAL = ("threat_matrix", "needs", "params", "references", "claims")
 
 
 class _Loader(yaml.SafeLoader):
@@ -224,6 +230,7 @@ class _Reader:
             false_positives=self._prose("false_positives"),
             triage=self._texts("triage"),
             references=self._texts("references"),
+            claims=self._claims(),
             sql=self._sql,
             sql_line=self._sql_line,
             version=hashlib.sha256(self._text.encode()).hexdigest()[:12],
@@ -250,6 +257,15 @@ class _Reader:
         if not isinstance(value, str):
             self._problem(key, f"{key} must be text")
         return " ".join(str(value).split())
+
+    def _claims(self) -> tuple[str, ...]:
+        claims = self._texts("claims")
+        query = re.sub(r"--[^\n]*", "", self._sql)
+        read = {column for column in CLAIMED if re.search(rf"\b{column}\b", query)}
+        for column in sorted(read ^ set(claims)):
+            what = "is read: a client sets it as it likes; say so" if column in read else "is declared and not read"
+            self._problem("claims", f"{column} {what} under claims")
+        return claims
 
     def _choice(self, key: str, choices: tuple[str, ...]) -> str:
         value = self._front.get(key)

@@ -53,6 +53,7 @@ def rule(rule_id: str, severity: Severity, **fields: Any) -> Rule:
         "false_positives": "Backup tools.",
         "triage": ("Who is it, and are they meant to do this?", "What else happened around it?"),
         "references": ("https://kubernetes.io/docs/",),
+        "claims": (),
         "sql": "SELECT 1",
         "sql_line": 30,
         "version": "0123456789ab",
