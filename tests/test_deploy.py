@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 import yaml
 
@@ -73,7 +74,10 @@ def test_credential_is_taken(credentials: Path, sink: str, cluster: str, how: tu
     words = [word if word.startswith("--") else own / word for word in how]
     done = _ashiato("doctor", "--sink", sink, "--ca", own / "ca.crt", *words)
 
-    assert done.returncode == 0, done.stdout
+    # The doctor is right to complain of DuckDB 2.0.0, on which the suite runs a second time.
+    wrong = [line.split()[0] for line in done.stdout.splitlines() if " failed " in line]
+    assert wrong == (["duckdb"] if duckdb.__version__ == "2.0.0" else []), done.stdout
+    assert done.returncode == bool(wrong)
 
 
 def test_other_cluster_is_refused(credentials: Path, sink: str) -> None:
