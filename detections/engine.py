@@ -2,8 +2,9 @@
 
 A rule's query returns one row per request that is evidence: ``cluster``, ``event_id``,
 ``request_received_at``, its entity columns, and if it likes ``severity``, ``confidence`` (over the rule's
-own) and ``detail`` (one sentence). The engine groups rows of one entity into windows aligned to the epoch,
-so that a finding has the same id whatever range was asked for.
+own; null: the rule's) and ``detail`` (one sentence). The engine groups rows of one entity into windows
+aligned to the epoch, so that a finding has the same id whatever range was asked for; a finding is as
+severe as its worst row and as certain as its least certain one.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class Failed:
 class Run:
     """The outcome of running rules: each rule is in ``skipped``, in ``failed``, or has judged.
 
-    ``findings`` are ordered by severity (worst first), then time, then id.
+    ``findings`` are ordered by severity (worst first), then time, then id. ``timings`` are seconds by rule
+    id, with ``(views)`` for what rules share and ``(evidence)`` for looking up what they found.
     """
 
     findings: list[Finding]
@@ -61,17 +63,7 @@ class Run:
     time_range: TimeRange
     lake_version: int
     seconds: float = 0.0
-
-
-@dataclass(slots=True)
-class _Group:
-    """The evidence of one entity in one window."""
-
-    severity: Severity
-    confidence: Confidence
-    first: datetime
-    last: datetime
-    rows: dict[str, tuple[datetime, str | None]] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
 
 
 def detect(
@@ -82,35 +74,47 @@ def detect(
     clusters: Sequence[str] | None = None,
     params: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     on_progress: Callable[[Rule, int, int], None] = lambda rule, done, total: None,
+    memory_limit: str | None = None,
+    threads: int | None = None,
 ) -> Run:
     """Judge the events of *time_range* (half-open, UTC; open: all).
 
     The lake is read a window further back and forth, so that every window which overlaps the range is
-    whole. ``params`` maps rule ids to values of their parameters. A rule that fails does not stop others.
+    whole, and as far back as a rule needs history. ``params`` maps rule ids to values of their parameters.
+    A rule that fails does not stop others. ``memory_limit`` (``2GB``) and ``threads`` are DuckDB's.
     """
     began = time.perf_counter()
     margin = max((rule.window for rule in rules), default=timedelta())
     history = max((rule.needs.history for rule in rules), default=timedelta())
     version = lake.version()
     run = Run([], [], [], list(rules), time_range, version)
-    with connect(lake, time_range.widen(max(margin * 2, history), margin), clusters=clusters, version=version) as con:
-        create_views(con)
+    wide = time_range.widen(max(margin * 2, history), margin)
+    with connect(lake, wide, clusters=clusters, version=version, memory_limit=memory_limit, threads=threads) as con:
         coverage = Coverage.of(con)
-        for number, rule in enumerate(rules):
-            on_progress(rule, number, len(rules))
+        chosen = []
+        for rule in rules:
             values = rule.bound(params.get(rule.id, {}))
             missing = [name for name, value in values.items() if value is None]
             reason = f"no list configured: {', '.join(missing)}" if missing else coverage.gap(rule)
             if reason:
                 run.skipped.append(Skipped(rule.id, reason))
-                continue
+            else:
+                chosen.append((rule, values))
+        create_views(con, [rule for rule, _ in chosen])
+        run.timings["(views)"] = time.perf_counter() - began
+        for number, (rule, values) in enumerate(chosen):
+            on_progress(rule, number, len(chosen))
+            start = time.perf_counter()
             try:
                 run.findings.extend(_judge(con, rule, values, time_range, version))
             except (duckdb.Error, UsageError) as error:
                 run.failed.append(Failed(rule.id, _located(rule, error)))
+            run.timings[rule.id] = time.perf_counter() - start
+        start = time.perf_counter()
         findings = _with_evidence(con, run.findings)
+        run.timings["(evidence)"] = time.perf_counter() - start
     findings.sort(key=lambda f: (-Severity(f.severity).rank, f.first_seen, f.finding_id))
-    return Run(findings, run.skipped, run.failed, run.rules, time_range, version, time.perf_counter() - began)
+    return replace(run, findings=findings, seconds=time.perf_counter() - began)
 
 
 def check(con: duckdb.DuckDBPyConnection, rule: Rule) -> None:
@@ -144,71 +148,92 @@ def _located(rule: Rule, error: Exception) -> str:
     return f"{rule.path.name}:{rule.sql_line}: {message}"
 
 
+# Rows of one entity in one window, as one row: how often, since and until when, how bad, and what shows it.
+# Several facts about one request (two subjects of a binding) are one piece of evidence.
+_GROUPED = """
+WITH judged AS (
+{sql}
+),
+facts AS (
+    SELECT cluster, event_id, {entity}, min(request_received_at) AS moment,
+           max({severity}) AS severity, min({confidence}) AS confidence, {detail} AS detail
+    FROM judged GROUP BY ALL
+),
+placed AS (
+    SELECT *, epoch_us(moment) - ((epoch_us(moment) % {window}) + {window}) % {window} AS start FROM facts
+)
+SELECT cluster, start, {entity}, min(moment) AS first_seen, max(moment) AS last_seen, count(*) AS event_count,
+       max(severity) AS severity, min(confidence) AS confidence, min(event_id, {most_ids}) AS event_ids,
+       min({{moment: moment, event_id: event_id, detail: detail}}, {most_evidence}) AS evidence
+FROM placed
+GROUP BY ALL
+{asked}
+"""
+
+
+def _grouped(con: duckdb.DuckDBPyConnection, rule: Rule, values: Mapping[str, Any], asked: TimeRange) -> str:
+    described = con.execute(f"DESCRIBE {rule.sql}", dict(values)).to_arrow_table()["column_name"].to_pylist()
+    window = int(rule.window / timedelta(microseconds=1))
+    bounds = []
+    if asked.since:
+        bounds.append(f"start + {window} > {_microseconds(asked.since)}")
+    if asked.until:
+        bounds.append(f"start < {_microseconds(asked.until)}")
+    return _GROUPED.format(
+        sql=rule.sql.rstrip("; \n"),
+        # Entities are texts, and null where there is none, whatever the query made of them.
+        entity=", ".join(f'"{name}"::VARCHAR AS "{name}"' for name in rule.entity),
+        severity=_ranked("severity" in described, "severity", [*reversed(Severity)], rule.severity),
+        confidence=_ranked("confidence" in described, "confidence", [*reversed(Confidence)], rule.confidence),
+        detail="string_agg(DISTINCT detail, '; ' ORDER BY detail)" if "detail" in described else "NULL::VARCHAR",
+        window=window,
+        most_ids=MOST_EVENT_IDS,
+        most_evidence=MOST_EVIDENCE,
+        asked=f"HAVING {' AND '.join(bounds)}" if bounds else "",
+    )
+
+
+def _ranked(given: bool, column: str, order: Sequence[str], default: str) -> str:
+    """The position of a row's own value, or of the rule's, in *order*, least first; an unknown word fails."""
+    own = order.index(default)
+    if not given:
+        return str(own)
+    cases = " ".join(f"WHEN '{value}' THEN {number}" for number, value in enumerate(order))
+    unknown = f"error('{column} is none of {', '.join(order)}: ' || {column})"
+    return f"CASE {column} {cases} ELSE CASE WHEN {column} IS NULL THEN {own} ELSE {unknown} END END"
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
 def _judge(
     con: duckdb.DuckDBPyConnection, rule: Rule, values: Mapping[str, Any], asked: TimeRange, version: int
 ) -> list[Finding]:
     check_select(con, rule.sql)
-    result = con.execute(rule.sql, dict(values)).to_arrow_reader(50_000)
-    groups: dict[tuple[Any, ...], _Group] = {}
-    for batch in result:
-        for row in batch.to_pylist():
-            _add(groups, rule, row)
-    findings = []
-    for (cluster, start, *entity), group in groups.items():
-        end = start + rule.window
-        if (asked.since and end <= asked.since) or (asked.until and start >= asked.until):
-            continue
-        about = dict(zip(rule.entity, entity, strict=True))
-        findings.append(
-            Finding(
-                finding_id=finding_id(rule.id, cluster, about, start),
-                rule_id=rule.id,
-                rule_version=rule.version,
-                title=rule.title,
-                techniques=rule.techniques,
-                severity=str(group.severity),
-                confidence=str(group.confidence),
-                cluster=cluster,
-                entity=about,
-                first_seen=group.first,
-                last_seen=group.last,
-                event_count=len(group.rows),
-                event_ids=tuple(sorted(group.rows)[:MOST_EVENT_IDS]),
-                evidence=tuple({"event_id": event_id, "detail": detail} for _, event_id, detail in _earliest(group)),
-                lake_version=version,
-            )
-        )
-    return findings
+    result = con.execute(_grouped(con, rule, values, asked), dict(values)).to_arrow_table()
+    return [_finding(rule, row, version) for row in result.to_pylist()]
 
 
-def _add(groups: dict[tuple[Any, ...], _Group], rule: Rule, row: Mapping[str, Any]) -> None:
-    at: datetime = row["request_received_at"]
-    start = at - (at - _EPOCH) % rule.window
-    key = (row["cluster"], start, *(_text(row[name]) for name in rule.entity))
-    severity = Severity(row.get("severity") or rule.severity)
-    confidence = Confidence(row.get("confidence") or rule.confidence)
-    group = groups.get(key)
-    if group is None:
-        group = groups[key] = _Group(severity, confidence, at, at)
-    event_id, detail = row["event_id"], row.get("detail")
-    if event_id in group.rows:
-        # Several facts about one request (two subjects of a binding) are one piece of evidence.
-        detail = "; ".join(filter(None, dict.fromkeys((group.rows[event_id][1], detail)))) or None
-    group.rows[event_id] = (at, detail)
-    if severity.rank > group.severity.rank:
-        group.severity = severity
-    if list(Confidence).index(confidence) < list(Confidence).index(group.confidence):
-        group.confidence = confidence
-    group.first, group.last = min(group.first, at), max(group.last, at)
-
-
-def _earliest(group: _Group) -> list[tuple[datetime, str, str | None]]:
-    rows = [(at, event_id, detail) for event_id, (at, detail) in group.rows.items()]
-    return sorted(rows, key=lambda row: row[:2])[:MOST_EVIDENCE]
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+def _finding(rule: Rule, row: Mapping[str, Any], version: int) -> Finding:
+    about = {name: row[name] for name in rule.entity}
+    return Finding(
+        finding_id=finding_id(rule.id, row["cluster"], about, _EPOCH + timedelta(microseconds=row["start"])),
+        rule_id=rule.id,
+        rule_version=rule.version,
+        title=rule.title,
+        techniques=rule.techniques,
+        severity=str([*reversed(Severity)][row["severity"]]),
+        confidence=str([*reversed(Confidence)][row["confidence"]]),
+        cluster=row["cluster"],
+        entity=about,
+        first_seen=row["first_seen"],
+        last_seen=row["last_seen"],
+        event_count=row["event_count"],
+        event_ids=tuple(row["event_ids"]),
+        evidence=tuple({"event_id": fact["event_id"], "detail": fact["detail"]} for fact in row["evidence"]),
+        lake_version=version,
+    )
 
 
 _EVIDENCE = """
