@@ -7,14 +7,17 @@ their queries mention.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from detections.rule import Rule
+from lake.schema import EVENTS
 
 VIEWS_FOLDER = Path(__file__).parent / "views"
 
@@ -24,15 +27,43 @@ _COMMENT = re.compile(r"--[^\n]*")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CREATED = re.compile(r"\s*CREATE\s+VIEW\s+(\w+)\s+AS\b", re.IGNORECASE)
 
-# Requests of which the log has no end (yet): the part of ``requests`` that has to look at other rows.
-_OPEN_REQUESTS = """
-CREATE TEMP TABLE open_requests AS
-SELECT * FROM requests WHERE stage IN ('RequestReceived', 'ResponseStarted')
+# Requests of which the log has no end (yet), by their event_id: what makes ``requests`` look at other rows, done
+# once. Only rows of kinds that have earlier stages at all are looked at: a later stage has the verb, the
+# subresource and, from ResponseStarted on, the code of the earlier one, or is a panic.
+_EARLIER = """
+CREATE TEMP TABLE earlier AS
+SELECT event_id, cluster, audit_id, request_uri, verb, subresource, user_name, response_code,
+       coalesce(request_received_at, stage_at) AS received_at, stage_at, stage = 'ResponseStarted' AS started
+FROM events WHERE stage IN ('RequestReceived', 'ResponseStarted')
+"""
+_KINDS = "SELECT DISTINCT verb, subresource, response_code FROM earlier"
+_MOST_KINDS = 60
+_LATER = """
+SELECT cluster, audit_id, request_uri, verb, user_name, coalesce(request_received_at, stage_at) AS received_at,
+       stage <> 'ResponseStarted' AS ended
+FROM events WHERE stage <> 'RequestReceived'
+"""
+_OPEN_IDS = """
+CREATE TEMP TABLE open_ids AS
+SELECT event_id FROM earlier
+EXCEPT
+SELECT earlier.event_id
+FROM ({later}) AS later JOIN earlier
+    ON later.audit_id = earlier.audit_id AND later.cluster = earlier.cluster AND later.received_at = earlier.received_at
+   AND later.request_uri IS NOT DISTINCT FROM earlier.request_uri AND later.verb IS NOT DISTINCT FROM earlier.verb
+   AND later.user_name IS NOT DISTINCT FROM earlier.user_name AND (later.ended OR NOT earlier.started)
+"""
+_OPEN_KINDS = """
+SELECT verb, subresource, response_code, min(stage_at) AS since, max(stage_at) AS until
+FROM earlier WHERE event_id IN (SELECT event_id FROM open_ids) GROUP BY ALL
+"""
+_OPEN_ROWS = """
+SELECT {columns} FROM events
+WHERE stage IN ('RequestReceived', 'ResponseStarted') AND event_id IN (SELECT event_id FROM open_ids)
 """
 _REQUESTS = """
 CREATE OR REPLACE VIEW requests AS
-SELECT * REPLACE (coalesce(request_received_at, stage_at) AS request_received_at)
-FROM events WHERE stage NOT IN ('RequestReceived', 'ResponseStarted')
+SELECT {columns} FROM events WHERE stage NOT IN ('RequestReceived', 'ResponseStarted')
 UNION ALL
 SELECT * FROM open_requests
 """
@@ -54,13 +85,65 @@ def create_views(con: duckdb.DuckDBPyConnection, rules: Sequence[Rule] = ()) -> 
     will run, since columns that none of them mentions are missing.
     """
     keep = _shared(rules)
-    if len(rules) > 1:
-        con.execute(_OPEN_REQUESTS)
-        con.execute(_REQUESTS)
+    if rules:
+        _find_open_requests(
+            con, frozenset().union(*(_words(rule.sql) for rule in rules), *(s.words for s in _statements()))
+        )
     for statement in _statements():
         con.execute(statement.sql)
         if statement.view in keep:
             _keep(con, statement.view, keep[statement.view])
+
+
+def _find_open_requests(con: duckdb.DuckDBPyConnection, words: frozenset[str]) -> None:
+    """Replace the view ``requests`` by one that need not look at other rows; columns not in *words* are left out."""
+    con.execute(_EARLIER)
+    kinds = con.execute(_KINDS).to_arrow_table().to_pylist()
+    if not 0 < len(kinds) <= _MOST_KINDS:
+        branches = [_LATER]
+    else:
+        branches = [f"{_LATER} AND stage = 'Panic'"]
+        branches += [f"{_LATER} AND stage <> 'Panic' AND {_same(kind)}" for kind in kinds]
+    con.execute(_OPEN_IDS.format(later=" UNION ALL ".join(branches)))
+    columns = ", ".join(
+        "coalesce(request_received_at, stage_at) AS request_received_at"
+        if name == "request_received_at"
+        else f'"{name}"'
+        for name in EVENTS.schema.names
+        if name in words
+    )
+    rows = _OPEN_ROWS.format(columns=columns)
+    open_kinds = con.execute(_OPEN_KINDS).to_arrow_table().to_pylist()
+    if len(open_kinds) <= _MOST_KINDS:
+        # Whole rows are dear: read only where those that are open can be.
+        rows = " UNION ALL ".join(
+            [
+                f"{rows} AND {_same(kind)} AND stage_at BETWEEN {_moment(kind['since'])} AND {_moment(kind['until'])}"
+                for kind in open_kinds
+            ]
+            or [f"{rows} AND false"]
+        )
+    con.execute(f"CREATE TEMP TABLE open_requests AS {rows}")
+    con.execute(_REQUESTS.format(columns=columns))
+    con.execute("DROP TABLE earlier")
+    con.execute("DROP TABLE open_ids")
+
+
+def _same(kind: Mapping[str, Any]) -> str:
+    code = kind["response_code"]
+    texts = {"verb": kind["verb"], "subresource": kind["subresource"]}
+    return " AND ".join(
+        [f"{name} IS NULL" if value is None else f"{name} = {_quoted(value)}" for name, value in texts.items()]
+        + ([] if code is None else [f"response_code = {int(code)}"])
+    )
+
+
+def _moment(moment: datetime) -> str:
+    return f"TIMESTAMPTZ '{moment.isoformat()}'"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _keep(con: duckdb.DuckDBPyConnection, view: str, words: frozenset[str]) -> None:

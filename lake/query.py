@@ -36,7 +36,7 @@ _DUCKDB_TYPES = {
 # kube-apiserver writes earlier stages only of long-running requests, of 401s and where asked to.
 _REQUESTS = """
 CREATE VIEW requests AS
-WITH staged AS (
+WITH staged AS NOT MATERIALIZED (
     SELECT * REPLACE (coalesce(request_received_at, stage_at) AS request_received_at),
            CASE stage WHEN 'RequestReceived' THEN 0 WHEN 'ResponseStarted' THEN 1 ELSE 2 END AS stage_rank
     FROM events

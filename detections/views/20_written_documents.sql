@@ -5,7 +5,7 @@
 -- document: JSON; form: object, merge or json-patch; merged: the object as stored, where the level shows it;
 -- object_name: also where generateName leaves name empty; applied: it took effect (2xx and no dry run).
 CREATE VIEW written_documents AS
-WITH writes AS (
+WITH writes AS NOT MATERIALIZED (
     SELECT *,
            CASE WHEN json_type(request_object) = 'ARRAY' THEN 'json-patch' WHEN verb = 'patch' THEN 'merge' ELSE 'object' END AS form,
            CASE WHEN succeeded(response_code) AND json_type(response_object) = 'OBJECT'
@@ -16,11 +16,15 @@ WITH writes AS (
     FROM requests
     WHERE verb IN ('create', 'update', 'patch') AND request_object IS NOT NULL
 ),
+unnested AS (
+    -- In the SELECT list, because a lateral unnest becomes a join on the whole body.
+    SELECT *, unnest(json_extract(request_object, '$[*]')) AS operation FROM writes WHERE form = 'json-patch'
+),
 operations AS (
-    SELECT w.*, o.operation, json_extract_string(o.operation, '$.path') AS path,
-           list_reverse(string_split(json_extract_string(o.operation, '$.path'), '/')[2:]) AS steps
-    FROM writes AS w, unnest(json_extract(w.request_object, '$[*]')) AS o(operation)
-    WHERE w.form = 'json-patch' AND json_extract_string(o.operation, '$.op') IN ('add', 'replace')
+    SELECT *, json_extract_string(operation, '$.path') AS path,
+           list_reverse(string_split(json_extract_string(operation, '$.path'), '/')[2:]) AS steps
+    FROM unnested
+    WHERE json_extract_string(operation, '$.op') IN ('add', 'replace')
 )
 SELECT * EXCLUDE (form), form, request_object AS document FROM writes WHERE form <> 'json-patch'
 UNION ALL

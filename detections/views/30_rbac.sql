@@ -12,17 +12,19 @@ known_roles AS (
     FROM bindings
     WHERE json_extract_string(coalesce(merged, document), '$.roleRef.name') IS NOT NULL
     GROUP BY ALL
+),
+subjects AS (
+    SELECT *, unnest(json_extract(document, '$.subjects[*]')) AS subject FROM bindings
 )
-SELECT b.*,
-       json_extract_string(s.subject, '$.kind') AS subject_kind,
-       json_extract_string(s.subject, '$.name') AS subject_name,
-       json_extract_string(s.subject, '$.namespace') AS subject_namespace,
+SELECT b.* EXCLUDE (subject),
+       json_extract_string(b.subject, '$.kind') AS subject_kind,
+       json_extract_string(b.subject, '$.name') AS subject_name,
+       json_extract_string(b.subject, '$.namespace') AS subject_namespace,
        coalesce(json_extract_string(b.document, '$.roleRef.kind'), json_extract_string(b.merged, '$.roleRef.kind'), k.role_kind) AS role_kind,
        coalesce(json_extract_string(b.document, '$.roleRef.name'), json_extract_string(b.merged, '$.roleRef.name'), k.role_name) AS role_name
-FROM bindings AS b
+FROM subjects AS b
 LEFT JOIN known_roles AS k
-    ON k.cluster = b.cluster AND k.resource = b.resource AND k.namespace IS NOT DISTINCT FROM b.namespace AND k.object_name = b.object_name,
-unnest(json_extract(b.document, '$.subjects[*]')) AS s(subject);
+    ON k.cluster = b.cluster AND k.resource = b.resource AND k.namespace IS NOT DISTINCT FROM b.namespace AND k.object_name = b.object_name;
 
 -- One row per rule entry written to a role. An entry that a JSON patch touched only in part (one verb added) is
 -- shown whole from the object as stored, where the level shows it.
@@ -31,18 +33,20 @@ WITH roles AS (
     SELECT * FROM written_documents
     WHERE resource IN ('roles', 'clusterroles') AND api_group = 'rbac.authorization.k8s.io' AND subresource IS NULL
 ),
+unnested AS (
+    SELECT *, unnest(json_extract(document, '$.rules[*]')) AS entry FROM roles
+),
 entries AS (
-    SELECT r.*, e.entry,
-           json_extract(e.entry, '$.verbs') IS NULL
-           OR (json_extract(e.entry, '$.resources') IS NULL AND json_extract(e.entry, '$.nonResourceURLs') IS NULL) AS partial
-    FROM roles AS r, unnest(json_extract(r.document, '$.rules[*]')) AS e(entry)
+    SELECT *,
+           json_extract(entry, '$.verbs') IS NULL
+           OR (json_extract(entry, '$.resources') IS NULL AND json_extract(entry, '$.nonResourceURLs') IS NULL) AS partial
+    FROM unnested
 ),
 whole AS (
     SELECT * EXCLUDE (partial) FROM entries WHERE NOT partial OR merged IS NULL
     UNION ALL
-    SELECT p.* EXCLUDE (entry, partial), e.entry
-    FROM entries AS p, unnest(json_extract(p.merged, '$.rules[*]')) AS e(entry)
-    WHERE p.partial AND p.merged IS NOT NULL
+    SELECT * EXCLUDE (entry, partial), unnest(json_extract(merged, '$.rules[*]')) AS entry
+    FROM entries WHERE partial AND merged IS NOT NULL
 )
 SELECT * EXCLUDE (entry), entry,
        coalesce(CAST(json_extract(entry, '$.verbs') AS VARCHAR[]), []) AS rule_verbs,

@@ -22,11 +22,11 @@ WHERE spec_path IS NOT NULL AND json_type(document, spec_path) = 'OBJECT';
 
 -- One row per container of those, init and ephemeral ones included.
 CREATE VIEW containers AS
-SELECT p.*, 'container' AS container_kind, c.container FROM pod_specs AS p, unnest(json_extract(p.pod_spec, '$.containers[*]')) AS c(container)
+SELECT *, 'container' AS container_kind, unnest(json_extract(pod_spec, '$.containers[*]')) AS container FROM pod_specs
 UNION ALL
-SELECT p.*, 'init' AS container_kind, c.container FROM pod_specs AS p, unnest(json_extract(p.pod_spec, '$.initContainers[*]')) AS c(container)
+SELECT *, 'init' AS container_kind, unnest(json_extract(pod_spec, '$.initContainers[*]')) AS container FROM pod_specs
 UNION ALL
-SELECT p.*, 'ephemeral' AS container_kind, c.container FROM pod_specs AS p, unnest(json_extract(p.pod_spec, '$.ephemeralContainers[*]')) AS c(container);
+SELECT *, 'ephemeral' AS container_kind, unnest(json_extract(pod_spec, '$.ephemeralContainers[*]')) AS container FROM pod_specs;
 
 -- Sessions into pods, with the command decoded from the URI: GET (WebSocket) and POST (SPDY) alike.
 CREATE VIEW exec_commands AS
