@@ -81,15 +81,19 @@ class _Statement:
 def create_views(con: duckdb.DuckDBPyConnection, rules: Sequence[Rule] = ()) -> None:
     """Create the detections' views and macros on a connection of ``lake.query.connect``.
 
-    With *rules*, what two or more of them read is kept as a temporary table: they must be the rules that
-    will run, since columns that none of them mentions are missing.
+    With *rules*, only what they read is made, and what two or more of them read is kept as a temporary
+    table: they must be the rules that will run, since columns that none of them mentions are missing.
     """
     keep = _shared(rules)
     if rules:
         _find_open_requests(
             con, frozenset().union(*(_words(rule.sql) for rule in rules), *(s.words for s in _statements()))
         )
-    for statement in _statements():
+    statements = _statements()
+    read = _reads(frozenset().union(*(_words(rule.sql) for rule in rules)), statements) if rules else None
+    for statement in statements:
+        if read is not None and statement.view and statement.view not in read:
+            continue
         con.execute(statement.sql)
         if statement.view in keep:
             _keep(con, statement.view, keep[statement.view])
