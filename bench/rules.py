@@ -100,7 +100,7 @@ def make_lake(folder: Path, events: int, tables: dict[str, object]) -> int:
 
     from lake.delta import Lake
 
-    choose = random.Random(SEED)  # noqa: S311 - a repeatable choice, not a secret
+    choose = random.Random(SEED)
     lake = Lake.open(folder, create=True)
     con = duckdb.connect()
     quiet, attacks = tables["quiet"], tables["attacks"]

@@ -22,7 +22,7 @@ from typing import Any
 
 import yaml
 
-from ingest.settings import is_cluster_name
+from ingest.cluster import is_cluster_name
 from lake.errors import UsageError
 
 MIN_TOKEN_BYTES = 16

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from ingest.cluster import check_cluster_name
 from lake.errors import UsageError
 
 MIB = 1 << 20
 GIB = 1 << 30
 LARGEST_BODY_BYTES = 512 * MIB
-_CLUSTER = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
-
-
-def is_cluster_name(name: str) -> bool:
-    """Letters, digits, ``.``, ``_`` and ``-``; at most 63, a letter or digit at both ends."""
-    return _CLUSTER.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +94,8 @@ class SinkSettings:
                 "give --tls-cert FILE --tls-key FILE, listen on 127.0.0.1, or say --insecure "
                 "where something in front of the sink speaks TLS",
             )
-        if self.cluster is not None and not is_cluster_name(self.cluster):
-            raise UsageError(
-                "cluster-name-invalid",
-                f"{self.cluster!r} is no cluster name",
-                "letters, digits, '.', '_' and '-', at most 63, a letter or digit at both ends",
-            )
+        if self.cluster is not None:
+            check_cluster_name(self.cluster)
         for name in ("flush_seconds", "flush_bytes", "max_body_bytes", "max_spool_bytes", "max_connections"):
             if getattr(self, name) <= 0:
                 raise UsageError("setting-invalid", f"{name} must be more than 0")

@@ -20,10 +20,11 @@ from typing import Any
 
 import msgspec
 
+from ingest.cluster import is_cluster_name
 from ingest.credentials import Credentials, Refusal
 from ingest.intake import Taken, take
 from ingest.redact import Redactor
-from ingest.settings import SinkSettings, is_cluster_name
+from ingest.settings import SinkSettings
 from ingest.spool import Spool, SpoolFull
 from ingest.telemetry import Log, Telemetry, clip
 

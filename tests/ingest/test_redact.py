@@ -45,9 +45,8 @@ def accepted(event: dict[str, Any] | bytes) -> bytes:
 def traces(value: str) -> list[bytes]:
     """What must not be found: the value and its mark in plain, JSON, base64 at every offset, and URL escapes."""
     found = [value.encode(), b"s3cr3t-", b"hunter2", json.dumps(value)[1:-1].encode()]
-    for offset in range(3):
-        # Only the characters that no neighbour takes part in.
-        found.append(base64.b64encode(b"\0" * offset + b"s3cr3t-")[4 if offset else 0 : 8])  # noqa: PERF401
+    # Of base64 only the characters that no neighbour takes part in.
+    found += [base64.b64encode(b"\0" * offset + b"s3cr3t-")[4 if offset else 0 : 8] for offset in range(3)]
     found += [quote(value).encode(), quote_plus(value).encode(), quote(b64(value)).encode()]
     return found
 

@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -191,8 +192,7 @@ def test_four_threads_share_a_lake(lake: Lake) -> None:
     appended: list[Appended] = []
 
     def write(offset: int) -> None:
-        for step in range(6):
-            appended.append(lake.append("events", table(10, start=step * 10 + offset * 5)))  # noqa: PERF401
+        appended.extend(lake.append("events", table(10, start=step * 10 + offset * 5)) for step in range(6))
 
     threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
     for thread in threads:
@@ -329,7 +329,7 @@ def test_every_commit_is_synced(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> 
     real = os.fsync
 
     def spy(descriptor: int) -> None:
-        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))  # noqa: PTH115
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))  # noqa: PTH115 - /proc names an open file only so
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", spy)
@@ -352,7 +352,7 @@ def test_a_checkpoint_is_synced(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(
         os,
         "fsync",
-        lambda fd: (synced.add(Path(os.readlink(f"/proc/self/fd/{fd}")).name), real(fd))[1],  # noqa: PTH115
+        lambda fd: (synced.add(Path(os.readlink(f"/proc/self/fd/{fd}")).name), real(fd))[1],  # noqa: PTH115 - /proc names an open file only so
     )
 
     for number in range(98, 102):
@@ -461,9 +461,8 @@ def test_pruning_hides_no_row(
         if compacted:
             compact(lake)
         everything = [row for batch in batches for row in batch]
-        for since, until in bounds:
-            if since and until and since > until:
-                since, until = until, since  # noqa: PLW2901
+        for one, other in bounds:
+            since, until = sorted((one, other)) if one and other else (one, other)
             expected = sorted(
                 (moment, cluster)
                 for moment, cluster in everything
@@ -528,8 +527,10 @@ def test_added_since_covers_the_new_rows(batches: list[list[datetime]], seen: in
 
         assert all(covered(ranges, moment) for moment in fresh)
         assert bool(ranges) == bool(fresh)
-        for one, following in zip(ranges, ranges[1:], strict=False):  # noqa: RUF007
-            assert one.until is not None and following.since is not None and one.until < following.since  # noqa: PT018
+        for one, following in pairwise(ranges):
+            assert one.until is not None
+            assert following.since is not None
+            assert one.until < following.since
         step = timedelta(microseconds=1)
         assert all(r.since in fresh and r.until is not None and r.until - step in fresh for r in ranges)
 
