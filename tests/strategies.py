@@ -36,7 +36,7 @@ def timestamps(draw: st.DrawFn) -> str:
                 "2026-11-23T23:59:59",
                 "2026-11-24T00:00:00",
                 "9999-12-31T23:59:59",
-            ]  # fmt: skip
+            ]
         )
     )
     digits = draw(st.integers(0, 9))
