@@ -149,14 +149,18 @@ def _located(rule: Rule, error: Exception) -> str:
 
 
 # Rows of one entity in one window, as one row: how often, since and until when, how bad, and what shows it.
-# Several facts about one request (two subjects of a binding) are one piece of evidence.
+# Several facts about one request (two subjects of a binding) are one piece of evidence. The union gives columns to
+# a query that leaves them out.
 _GROUPED = """
 WITH judged AS (
+SELECT NULL::VARCHAR AS severity, NULL::VARCHAR AS confidence, NULL::VARCHAR AS detail WHERE false
+UNION ALL BY NAME (
 {sql}
-),
+)),
 facts AS (
     SELECT cluster, event_id, {entity}, min(request_received_at) AS moment,
-           max({severity}) AS severity, min({confidence}) AS confidence, {detail} AS detail
+           max({severity}) AS severity, min({confidence}) AS confidence,
+           string_agg(DISTINCT detail, '; ' ORDER BY detail) AS detail
     FROM judged GROUP BY ALL
 ),
 placed AS (
@@ -171,8 +175,7 @@ GROUP BY ALL
 """
 
 
-def _grouped(con: duckdb.DuckDBPyConnection, rule: Rule, values: Mapping[str, Any], asked: TimeRange) -> str:
-    described = con.execute(f"DESCRIBE {rule.sql}", dict(values)).to_arrow_table()["column_name"].to_pylist()
+def _grouped(rule: Rule, asked: TimeRange) -> str:
     window = int(rule.window / timedelta(microseconds=1))
     bounds = []
     if asked.since:
@@ -183,9 +186,8 @@ def _grouped(con: duckdb.DuckDBPyConnection, rule: Rule, values: Mapping[str, An
         sql=rule.sql.rstrip("; \n"),
         # Entities are texts, and null where there is none, whatever the query made of them.
         entity=", ".join(f'"{name}"::VARCHAR AS "{name}"' for name in rule.entity),
-        severity=_ranked("severity" in described, "severity", [*reversed(Severity)], rule.severity),
-        confidence=_ranked("confidence" in described, "confidence", [*reversed(Confidence)], rule.confidence),
-        detail="string_agg(DISTINCT detail, '; ' ORDER BY detail)" if "detail" in described else "NULL::VARCHAR",
+        severity=_ranked("severity", [*reversed(Severity)], rule.severity),
+        confidence=_ranked("confidence", [*reversed(Confidence)], rule.confidence),
         window=window,
         most_ids=MOST_EVENT_IDS,
         most_evidence=MOST_EVIDENCE,
@@ -193,14 +195,11 @@ def _grouped(con: duckdb.DuckDBPyConnection, rule: Rule, values: Mapping[str, An
     )
 
 
-def _ranked(given: bool, column: str, order: Sequence[str], default: str) -> str:
+def _ranked(column: str, order: Sequence[str], default: str) -> str:
     """The position of a row's own value, or of the rule's, in *order*, least first; an unknown word fails."""
-    own = order.index(default)
-    if not given:
-        return str(own)
     cases = " ".join(f"WHEN '{value}' THEN {number}" for number, value in enumerate(order))
     unknown = f"error('{column} is none of {', '.join(order)}: ' || {column})"
-    return f"CASE {column} {cases} ELSE CASE WHEN {column} IS NULL THEN {own} ELSE {unknown} END END"
+    return f"CASE {column} {cases} ELSE CASE WHEN {column} IS NULL THEN {order.index(default)} ELSE {unknown} END END"
 
 
 def _microseconds(moment: datetime) -> int:
@@ -211,7 +210,7 @@ def _judge(
     con: duckdb.DuckDBPyConnection, rule: Rule, values: Mapping[str, Any], asked: TimeRange, version: int
 ) -> list[Finding]:
     check_select(con, rule.sql)
-    result = con.execute(_grouped(con, rule, values, asked), dict(values)).to_arrow_table()
+    result = con.execute(_grouped(rule, asked), dict(values)).to_arrow_table()
     return [_finding(rule, row, version) for row in result.to_pylist()]
 
 

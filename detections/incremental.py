@@ -8,6 +8,7 @@ again, and the same findings are not stored twice.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -66,6 +67,10 @@ def _merge(runs: Sequence[Run], rules: Sequence[Rule], version: int) -> Run:
     findings = {finding.finding_id: finding for run in runs for finding in run.findings}
     skipped = {item.rule_id: item for run in runs for item in run.skipped}
     failed = {item.rule_id: item for run in runs for item in run.failed}
+    timings: dict[str, float] = defaultdict(float)
+    for run in runs:
+        for name, seconds in run.timings.items():
+            timings[name] += seconds
     return Run(
         sorted(findings.values(), key=lambda f: (f.first_seen, f.finding_id)),
         list(skipped.values()),
@@ -74,6 +79,7 @@ def _merge(runs: Sequence[Run], rules: Sequence[Rule], version: int) -> Run:
         TimeRange(),
         version,
         sum(run.seconds for run in runs),
+        dict(timings),
     )
 
 
