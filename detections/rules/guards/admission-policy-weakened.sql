@@ -37,8 +37,8 @@ WITH changed AS (
 judged AS (
     SELECT *, CASE
         WHEN resource IN ('validatingadmissionpolicybindings') AND json_extract(document, '$.spec.validationActions') IS NOT NULL
-             AND NOT list_contains(CAST(json_extract(document, '$.spec.validationActions') AS VARCHAR[]), 'Deny')
-             AND coalesce(list_contains(CAST(json_extract(before, '$.spec.validationActions') AS VARCHAR[]), 'Deny'), true) THEN 'it no longer denies'
+             AND NOT list_contains(json_extract_string(document, '$.spec.validationActions[*]'), 'Deny')
+             AND coalesce(list_contains(json_extract_string(before, '$.spec.validationActions[*]'), 'Deny'), true) THEN 'it no longer denies'
         WHEN json_extract_string(document, '$.spec.failurePolicy') = 'Ignore'
              AND coalesce(json_extract_string(before, '$.spec.failurePolicy'), 'Fail') <> 'Ignore' THEN 'its failure is ignored'
         -- Gatekeeper
@@ -53,8 +53,8 @@ judged AS (
              AND NOT coalesce(list_contains(list_transform(json_extract(before, '$.spec.rules[*].validate.failureAction'), lambda action: lower(trim(action::VARCHAR, '"'))), 'audit'), false)
              THEN 'a rule of it only audits'
         WHEN tool = 'Kyverno' AND json_extract(document, '$.spec.validationActions') IS NOT NULL
-             AND NOT list_contains(CAST(json_extract(document, '$.spec.validationActions') AS VARCHAR[]), 'Deny')
-             AND coalesce(list_contains(CAST(json_extract(before, '$.spec.validationActions') AS VARCHAR[]), 'Deny'), true) THEN 'it no longer denies'
+             AND NOT list_contains(json_extract_string(document, '$.spec.validationActions[*]'), 'Deny')
+             AND coalesce(list_contains(json_extract_string(before, '$.spec.validationActions[*]'), 'Deny'), true) THEN 'it no longer denies'
         WHEN tool = 'Kyverno' AND json_extract_string(document, '$.spec.admission') = 'false' THEN 'it no longer judges admission'
         WHEN tool = 'Kyverno' AND len(json_extract(document, '$.spec.rules[*].exclude')) > coalesce(len(json_extract(before, '$.spec.rules[*].exclude')), 0) THEN 'a rule of it excludes something'
         -- Kubewarden

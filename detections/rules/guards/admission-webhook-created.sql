@@ -34,11 +34,11 @@ WITH written AS (
 judged AS (
     SELECT * EXCLUDE (webhooks),
            list_filter(list_transform(webhooks, lambda hook: json_extract_string(hook, '$.clientConfig.url')), lambda url: url IS NOT NULL) AS urls,
-           list_distinct(flatten(list_transform(webhooks, lambda hook: CAST(json_extract(hook, '$.rules[*].resources[*]') AS VARCHAR[])))) AS quoted
+           list_distinct(flatten(list_transform(webhooks, lambda hook: json_extract_string(hook, '$.rules[*].resources[*]')))) AS resources
     FROM written
 ),
 seen AS (
-    SELECT *, list_transform(quoted, lambda name: trim(name, '"')) AS resources,
+    SELECT *,
            -- Managed clusters run webhooks beside the kube-apiserver, on its own address.
            len(list_filter(urls, lambda url: NOT regexp_matches(url, '^https://(127\.0\.0\.1|\[::1\]|localhost)[:/]'))) > 0 AS outside
     FROM judged

@@ -49,7 +49,7 @@ compared AS (
     SELECT event_id, CASE
                WHEN json_extract_string(entry, '$.failurePolicy') = 'Ignore' AND coalesce(json_extract_string(old, '$.failurePolicy'), 'Fail') <> 'Ignore'
                    THEN 'its failure is ignored'
-               WHEN CAST(json_extract_string(entry, '$.timeoutSeconds') AS INTEGER) <= 1 AND coalesce(CAST(json_extract_string(old, '$.timeoutSeconds') AS INTEGER), 10) > 1
+               WHEN TRY_CAST(json_extract_string(entry, '$.timeoutSeconds') AS INTEGER) <= 1 AND coalesce(TRY_CAST(json_extract_string(old, '$.timeoutSeconds') AS INTEGER), 10) > 1
                    THEN 'it has a second to answer'
                WHEN coalesce(json_extract_string(entry, '$.namespaceSelector'), '{}') NOT IN ('{}', coalesce(json_extract_string(old, '$.namespaceSelector'), '{}'))
                    THEN 'its namespaceSelector changed'

@@ -31,9 +31,9 @@ SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name
             WHEN impersonated_user_name IS NULL AND service_account_name IS NOT NULL THEN 'low' END AS severity,
        CASE WHEN request_object IS NULL THEN 'low' END AS confidence,
        did(user_name, impersonated_user_name, applied, 'wrote', 'write') || thing(resource, subresource, namespace, name) || ' (' || tool || ')'
-           || coalesce(' for ' || nullif(array_to_string(list_distinct(CAST(coalesce(
-                  json_extract(request_object, '$.spec.exceptions[*].policyName'), json_extract(request_object, '$.spec.policyRefs[*].name'),
-                  json_extract(request_object, '$.spec.match[*].excludedNamespaces[*]')) AS VARCHAR[])), ', '), ''), '')
+           || coalesce(' for ' || nullif(array_to_string(list_distinct(list_concat(
+                  json_extract_string(request_object, '$.spec.exceptions[*].policyName'), json_extract_string(request_object, '$.spec.policyRefs[*].name'),
+                  json_extract_string(request_object, '$.spec.match[*].excludedNamespaces[*]'))), ', '), ''), '')
            || outcome(applied, response_code, decision, response_message) AS detail
 FROM guard_changes
 WHERE guard = 'exception' AND verb IN ('create', 'update', 'patch')
