@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from ashiato.output import FORMATS
-from ashiato.timeline import DEFAULT_LIMIT, TimelineFilter
-from ashiato.timeline import timeline as timeline_of
+from detections.investigation.matching import Matching
+from detections.investigation.timeline import DEFAULT_LIMIT
+from detections.investigation.timeline import timeline as timeline_of
 from lake.delta import Lake
 from lake.query import connect, select
 from lake.timerange import TimeRange
@@ -80,19 +81,17 @@ class OpenLake:
         last: str | None = None,
         since: str | None = None,
         until: str | None = None,
-        writes_only: bool = False,
         clusters: list[str] | None = None,
         limit: int = DEFAULT_LIMIT,
         newest_first: bool = False,
-        **matching: str | None,
+        **matching: Any,
     ) -> Result:
-        """Who did what, in order; ``matching`` names fields of TimelineFilter (user_name, source_ip, ...)."""
+        """Who did what, in order; ``matching`` names fields of Matching (user_name, source_ip, writes_only, ...)."""
         return Result(
             timeline_of(
                 self.lake,
                 TimeRange.parse(last, since, until),
-                TimelineFilter(**matching),
-                writes_only=writes_only,
+                Matching(**matching),
                 clusters=clusters,
                 limit=limit,
                 newest_first=newest_first,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pyarrow as pa
@@ -18,8 +19,9 @@ from ashiato.options import (
     time_options,
     time_range,
 )
-from ashiato.timeline import DEFAULT_LIMIT, TimelineFilter
-from ashiato.timeline import timeline as timeline_of
+from detections.investigation.matching import Matching
+from detections.investigation.timeline import DEFAULT_LIMIT
+from detections.investigation.timeline import timeline as timeline_of
 from lake.query import connect, select
 from lake.schema import TABLES
 
@@ -86,7 +88,7 @@ def timeline(
     newest_first: bool,
     format_: str,
     output: Path | None,
-    **matching: str | None,
+    **matching: Any,
 ) -> None:
     """Who did what, in order: one row a request.
 
@@ -100,8 +102,7 @@ def timeline(
     table = timeline_of(
         open_lake(lake_location),
         when,
-        TimelineFilter(**matching),
-        writes_only=writes,
+        Matching(writes_only=writes, **matching),
         clusters=list(clusters) or None,
         limit=limit,
         newest_first=newest_first,
