@@ -25,7 +25,14 @@ COMMANDS = {
     "detect": "ashiato.commands.detect",
     "rules": "ashiato.commands.detect",
     "sql": "ashiato.commands.explore",
-    "timeline": "ashiato.commands.explore",
+    "timeline": "ashiato.commands.investigate",
+    "pivot": "ashiato.commands.investigate",
+    "identity": "ashiato.commands.investigate",
+    "sessions": "ashiato.commands.investigate",
+    "history": "ashiato.commands.investigate",
+    "secret-access": "ashiato.commands.investigate",
+    "compare": "ashiato.commands.investigate",
+    "search": "ashiato.commands.investigate",
     "schema": "ashiato.commands.explore",
     "export": "ashiato.commands.explore",
     "compact": "ashiato.commands.maintain",
@@ -45,7 +52,7 @@ class LazyGroup(click.Group):
         """The command called *name*, imported now."""
         if name not in COMMANDS:
             return None
-        attribute = {"import": "import_", "config": "config_group"}.get(name, name)
+        attribute = {"import": "import_", "config": "config_group"}.get(name, name.replace("-", "_"))
         command: click.Command = getattr(importlib.import_module(COMMANDS[name]), attribute)
         return command
 

@@ -99,7 +99,12 @@ def _cell(value: object) -> str:
 
 def as_json(table: pa.Table) -> str:
     """One JSON list of objects, indented."""
-    return json.dumps(list(rows_of(table)), ensure_ascii=False, indent=2) + "\n"
+    return json_text(list(rows_of(table)))
+
+
+def json_text(value: Any) -> str:
+    """*value*, of JSON types, indented."""
+    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
 def as_jsonl(table: pa.Table) -> str:

@@ -1,11 +1,10 @@
-"""Look into the lake: free SQL, timeline, schema, export."""
+"""Look into the lake: free SQL, schema, export."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 import pyarrow as pa
@@ -19,9 +18,6 @@ from ashiato.options import (
     time_options,
     time_range,
 )
-from detections.investigation.matching import Matching
-from detections.investigation.timeline import DEFAULT_LIMIT
-from detections.investigation.timeline import timeline as timeline_of
 from lake.query import connect, select
 from lake.schema import TABLES
 
@@ -56,71 +52,6 @@ def sql(
     when = time_range(last, since, until)
     with connect(open_lake(lake_location), when, clusters=list(clusters) or None) as con:
         show(select(con, query or ""), format_, output)
-
-
-@click.command()
-@lake_option
-@time_options
-@click.option("--user", "user_name", help="Who: user name, acting or acted as.")
-@click.option("--source-ip", help="From where: last hop.")
-@click.option("--namespace", "-n", help="Namespace of the object.")
-@click.option("--resource", help="Resource, or resource/subresource.")
-@click.option("--name", help="Object name.")
-@click.option("--verb", help="Verb.")
-@click.option("--credential", "credential_id", help="Credential id (JTI=... or X509SHA256=...).")
-@click.option("--pod", "pod_name", help="Pod that a bound token belongs to.")
-@click.option("--user-agent", help="User agent, as claimed.")
-@click.option("--audit-id", help="Audit id.")
-@click.option("--writes", is_flag=True, help="Only requests that change something.")
-@click.option("--cluster", "clusters", multiple=True, help="Only this cluster (repeatable).")
-@click.option("--limit", type=click.IntRange(1), default=DEFAULT_LIMIT, show_default=True, help="At most so many rows.")
-@click.option("--newest-first", is_flag=True, help="Latest request first.")
-@format_option()
-@output_option
-def timeline(
-    lake_location: str,
-    last: str | None,
-    since: str | None,
-    until: str | None,
-    writes: bool,
-    clusters: tuple[str, ...],
-    limit: int,
-    newest_first: bool,
-    format_: str,
-    output: Path | None,
-    **matching: Any,
-) -> None:
-    """Who did what, in order: one row a request.
-
-    \b
-    Examples:
-      ashiato timeline --user mallory --last 24h
-      ashiato timeline --resource secrets --namespace payments
-      ashiato timeline --source-ip 203.0.113.66 --writes --format markdown
-    """
-    when = time_range(last, since, until)
-    table = timeline_of(
-        open_lake(lake_location),
-        when,
-        Matching(writes_only=writes, **matching),
-        clusters=list(clusters) or None,
-        limit=limit,
-        newest_first=newest_first,
-    )
-    if format_ == "table":
-        table = _for_terminal(table)
-    show(table, format_, output)
-    if table.num_rows == limit:
-        click.echo(f"the first {limit} requests; more with --limit", err=True)
-    if table.num_rows == 0:
-        click.echo("no request matches; widen the time range or drop a filter", err=True)
-
-
-def _for_terminal(table: pa.Table) -> pa.Table:
-    """Columns that are empty everywhere only push the others off the screen."""
-    dull = [name for name in table.column_names if table[name].null_count == table.num_rows]
-    table = table.drop_columns([name for name in ("event_id", "user_agent", *dull) if name in table.column_names])
-    return table
 
 
 @click.command()

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# Written by the server on every write: that they changed says nothing.
+# Written by the server or by kubectl on every write: that they changed says nothing by itself.
 _NOISE = frozenset(
     {
         "/metadata/managedFields", "/metadata/resourceVersion", "/metadata/generation", "/metadata/uid",
-        "/metadata/creationTimestamp", "/metadata/selfLink",
+        "/metadata/creationTimestamp", "/metadata/selfLink", "/status",
+        "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration",
     }
 )  # fmt: skip
 # What names an item of a list in Kubernetes' own merge keys, in order of preference.

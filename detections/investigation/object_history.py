@@ -54,8 +54,8 @@ def object_history(
     known: ``response`` (the object as stored), ``request`` (as sent in whole), ``patch`` (a patch applied
     to the version before: lists of a strategic merge are merged by their usual keys, which may differ from
     the server's), ``delete``, or null (the level shows no body, or the version before is unknown).
-    ``changes``: JSON list of {operation, path, before, after}; null where a version is unknown. ``object``:
-    the version after the write as JSON. Versions of different clusters are kept apart.
+    ``changes``: JSON list of {operation, path, before, after}; null where there are no two known versions.
+    ``object``: the version after the write as JSON. Versions of different clusters are kept apart.
     """
     params = {"resource": resource, "name": name, "namespace": namespace, "api_group": api_group, "limit": limit}
     with connect(lake, time_range, clusters=clusters) as con:
@@ -69,8 +69,8 @@ def object_history(
         if applied:
             versions[write["cluster"]] = after
         differences = None
-        if known_by is not None and (before is not None or write["verb"] in ("create", "delete")):
-            differences = json.dumps([asdict(change) for change in changes(before or {}, after or {})])
+        if before is not None and after is not None and known_by is not None:
+            differences = json.dumps([asdict(change) for change in changes(before, after)], ensure_ascii=False)
         rows.append(
             {
                 **{name: write[name] for name in SCHEMA.names if name in write},
