@@ -6,7 +6,10 @@ settings. Free text from a person goes through ``select``, which takes exactly o
 
 from __future__ import annotations
 
+import atexit
 import re
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
@@ -82,23 +85,38 @@ def connect(
         config={
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
+            "temp_directory": _spill_folder(),
             **({"memory_limit": memory_limit} if memory_limit else {}),
             **({"threads": str(threads)} if threads else {}),
         }
     )
     con.execute("SET TimeZone = 'UTC'")
-    con.execute(f"SET allowed_directories = [{_quote(str(lake.folder.absolute()) + '/')}]")
-    con.execute("SET enable_external_access = false")
-    con.execute("SET python_enable_replacements = false")
+    views, paths = [], []
     for name, view in (("events", "events"), ("quarantine", "quarantine"), ("findings", "finding_revisions")):
         table = TABLES[name]
         whole = TimeRange() if name == "findings" else time_range
         files = lake.files(name, whole, clusters, version if name == "events" else None)
-        con.execute(_view(lake, table, view, files, whole))
+        folder = lake.folder.absolute() / name
+        paths += [str(folder / file.path) for file in files]
+        views.append(_view(lake, table, view, files, whole))
+    # The very files, not their folder: a path in a statement must not reach what the views leave out.
+    con.execute(f"SET allowed_paths = [{', '.join(map(_quote, paths))}]")
+    con.execute("SET enable_external_access = false")
+    con.execute("SET python_enable_replacements = false")
+    for sql in views:
+        con.execute(sql)
     con.execute(_REQUESTS)
     con.execute(_FINDINGS)
     con.execute("SET lock_configuration = true")
     return con
+
+
+@cache
+def _spill_folder() -> str:
+    """Where queries larger than memory spill: rows of the lake, so for this user only, and gone with the process."""
+    folder = tempfile.mkdtemp(prefix="ashiato-spill-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _view(lake: Lake, table: Table, view: str, files: Sequence[DataFile], time_range: TimeRange) -> str:

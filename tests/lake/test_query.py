@@ -450,3 +450,30 @@ def test_every_json_column_is_valid(lake: Lake) -> None:
     checks = ", ".join(f"json_valid({name}) AS {name}" for name in names)
     assert ask(lake, f"SELECT {checks} FROM events") == [dict.fromkeys(names, True)]
     assert EVENTS.column("request_object").type == pa.string()
+
+
+def test_a_path_does_not_reach_past_the_clusters_asked_for(lake: Lake) -> None:
+    """A connection for one cluster cannot read another one's file, even by its path inside the lake."""
+    store(lake, audit_event(0), cluster="mine")
+    store(lake, audit_event(1), cluster="other")
+    (path,) = [file.path for file in lake.files("events") if file.partition["cluster"] == "other"]
+
+    with connect(lake, clusters=["mine"]) as con:
+        with pytest.raises(UsageError):
+            select(con, f"SELECT * FROM '{lake.folder}/events/{path}'")
+        with pytest.raises(duckdb.Error):
+            con.execute(f"SELECT * FROM read_parquet('{lake.folder}/events/{path}')")
+        assert select(con, "SELECT DISTINCT cluster FROM events")["cluster"].to_pylist() == ["mine"]
+
+
+def test_a_large_query_spills_where_only_this_user_may_read(lake: Lake) -> None:
+    """What does not fit in memory goes to a folder of mode 0700, never into the working directory."""
+    store(lake, *(audit_event(n) for n in range(10)))
+
+    with connect(lake, memory_limit="64MB") as con:
+        (spill,) = con.execute("SELECT current_setting('temp_directory')").fetchall()[0]
+        con.execute(
+            "CREATE TEMP TABLE wide AS SELECT md5(i::VARCHAR) || repeat('x', 200) AS text FROM range(600000) AS t(i)"
+        )
+
+    assert Path(spill).stat().st_mode & 0o777 == 0o700
