@@ -29,7 +29,7 @@ triage:
   - Judge what was stored meanwhile by the policies afterwards.
 ---*/
 WITH passed AS (
-    SELECT *, json_extract_string(annotations, '$."' || k.key || '"') AS webhook
+    SELECT *, CASE WHEN NOT contains(k.key, '"') THEN json_extract_string(annotations, '$."' || k.key || '"') END AS webhook
     FROM requests, unnest(json_keys(annotations)) AS k(key)
     WHERE verb IN ('create', 'update', 'patch', 'delete') AND contains(annotations, '"failed-open.')
       AND regexp_full_match(k.key, 'failed-open\.(validating|validation|mutation|mutating)\.webhook\.admission\.k8s\.io/.*')

@@ -27,9 +27,9 @@ triage:
 references: [https://github.com/kubernetes/kubernetes/issues/126811]
 ---*/
 WITH annotated AS (
-    SELECT w.*, k.key AS annotation, json_extract_string(w.document, '$.metadata.annotations."' || k.key || '"') AS text
+    SELECT w.*, k.key AS annotation, CASE WHEN NOT contains(k.key, '"') THEN json_extract_string(w.document, '$.metadata.annotations."' || k.key || '"') END AS text
     FROM written_documents AS w, unnest(json_keys(json_extract(w.document, '$.metadata.annotations'))) AS k(key)
-    WHERE w.resource = 'ingresses' AND w.subresource IS NULL AND NOT contains(k.key, '"')
+    WHERE w.resource = 'ingresses' AND w.subresource IS NULL
 ),
 judged AS (
     SELECT *,
