@@ -1,0 +1,1 @@
+"""Read-only HTTP over the lake and the detections, with the console."""

@@ -33,6 +33,7 @@ COMMANDS = {
     "secret-access": "ashiato.commands.investigate",
     "compare": "ashiato.commands.investigate",
     "search": "ashiato.commands.investigate",
+    "api": "ashiato.commands.api",
     "schema": "ashiato.commands.explore",
     "export": "ashiato.commands.explore",
     "compact": "ashiato.commands.maintain",

@@ -115,7 +115,7 @@ def emit(text: str, output: Path | None) -> None:
 
 def show(table: pa.Table, format_: str, output: Path | None = None) -> None:
     """Show *table* in one of the formats."""
-    from ashiato.output import FORMATS
+    from detections.reports.tables import FORMATS
 
     emit(FORMATS[format_](table), output)
 

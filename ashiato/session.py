@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ashiato.output import FORMATS
 from detections.investigation.matching import Matching
 from detections.investigation.timeline import DEFAULT_LIMIT
 from detections.investigation.timeline import timeline as timeline_of
+from detections.reports.tables import FORMATS
 from lake.delta import Lake
 from lake.query import connect, select
 from lake.timerange import TimeRange

@@ -10,7 +10,10 @@ import atexit
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -58,6 +61,34 @@ WHERE stage_rank < 2 AND NOT EXISTS (
 )
 """
 
+
+@dataclass(slots=True)
+class Limits:
+    """What connections of one piece of work may use, and a handle to stop them: see ``limited``."""
+
+    memory_limit: str | None = None
+    threads: int | None = None
+    connections: list[duckdb.DuckDBPyConnection] = field(default_factory=list)
+
+    def interrupt(self) -> None:
+        """Stop whatever queries run on these connections now; they raise duckdb.InterruptException."""
+        for con in self.connections:
+            con.interrupt()
+
+
+_limits: ContextVar[Limits | None] = ContextVar("limits", default=None)
+
+
+@contextmanager
+def limited(limits: Limits) -> Iterator[Limits]:
+    """Every connection made inside, in this thread or task, keeps to *limits* and can be stopped through it."""
+    token = _limits.set(limits)
+    try:
+        yield limits
+    finally:
+        _limits.reset(token)
+
+
 _FINDINGS = """
 CREATE VIEW findings AS
 SELECT * FROM finding_revisions
@@ -81,6 +112,9 @@ def connect(
     ``quarantine``. ``version`` pins the events table to an older version. The snapshot does not move
     while the connection lives.
     """
+    limits = _limits.get() or Limits()
+    memory_limit = memory_limit or limits.memory_limit
+    threads = threads or limits.threads
     con = duckdb.connect(
         config={
             "autoinstall_known_extensions": "false",
@@ -90,6 +124,7 @@ def connect(
             **({"threads": str(threads)} if threads else {}),
         }
     )
+    limits.connections.append(con)
     con.execute("SET TimeZone = 'UTC'")
     views, paths = [], []
     for name, view in (("events", "events"), ("quarantine", "quarantine"), ("findings", "finding_revisions")):

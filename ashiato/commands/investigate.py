@@ -183,8 +183,8 @@ def identity(user_name: str, lake_location: str, format_: str, output: Path | No
       ashiato identity mallory --last 7d
       ashiato identity system:serviceaccount:ci:deployer --format json
     """
-    from ashiato.output import as_table, json_text, rows_of
     from detections.investigation.identity import identity as identity_of
+    from detections.reports.tables import as_table, json_text, rows_of
 
     when, common = _asked(options)
     page = identity_of(open_lake(lake_location), user_name, when, **common)

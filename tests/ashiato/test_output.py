@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from ashiato.output import FORMATS
+from detections.reports.tables import FORMATS
 
 HOSTILE = "<script>alert(1)</script>|`x`\n\x1b[31mred\u202e=cmd()"
 TABLE = pa.table(

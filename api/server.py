@@ -1,0 +1,192 @@
+"""The application: authentication, limits and the access log around the routes, and the process that serves it."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Annotated, TypeVar
+
+import uvicorn
+from fastapi import Depends, FastAPI, Request, Response
+
+from api import console, errors
+from api.access_log import AccessLog
+from api.credentials import ROLES, Caller, Callers
+from api.errors import ApiError
+from api.limits import Queries, RateLimit
+from api.settings import ApiSettings
+from lake.delta import Lake
+
+T = TypeVar("T")
+
+_SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_API_CSP = "default-src 'none'; frame-ancestors 'none'"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What the routes work with, one for the life of the process."""
+
+    settings: ApiSettings
+    lake: Lake
+    callers: Callers
+    queries: Queries
+    rate: RateLimit
+    log: AccessLog
+
+
+def create_app(settings: ApiSettings, callers: Callers | None = None) -> FastAPI:
+    """The ASGI application; *callers* takes the place of the token file. Raises what opening the lake raises."""
+    from api.routes import router
+
+    log = AccessLog(settings.access_log)
+    service = Service(
+        settings, Lake.open(settings.lake), callers or Callers(settings.tokens), Queries(settings),
+        RateLimit(settings.requests_per_second), log,
+    )  # fmt: skip
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 - starlette's signature
+        yield
+        log.close()
+
+    app = FastAPI(
+        title="Ashiato",
+        version=version("ashiato"),
+        description="Read-only HTTP over a lake of Kubernetes audit events. Times are UTC, microseconds.",
+        docs_url=None,  # its pages load from other hosts
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.service = service
+    errors.install(app)
+    app.middleware("http")(_around(service))
+    app.include_router(router)
+    app.include_router(console.router)
+    return app
+
+
+def _around(service: Service) -> Callable[[Request, Callable[[Request], Awaitable[Response]]], Awaitable[Response]]:
+    async def around(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        began = time.perf_counter()
+        request.state.caller = None
+        request.state.asked = {}
+        status = 500
+        try:
+            response = await call_next(request)
+            status = response.status_code
+        finally:
+            if request.url.path.startswith("/v1/"):
+                caller = request.state.caller
+                service.log.write(
+                    caller=caller.name if caller else None,
+                    address=request.client.host if request.client else None,
+                    method=request.method,
+                    path=request.url.path,
+                    asked=request.state.asked,
+                    status=status,
+                    milliseconds=round((time.perf_counter() - began) * 1000, 1),
+                )
+        for name, value in _SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
+        response.headers.setdefault(
+            "Content-Security-Policy", _API_CSP if request.url.path.startswith("/v1/") else _CSP
+        )
+        return response
+
+    return around
+
+
+def service_of(request: Request) -> Service:
+    """The process's service."""
+    service: Service = request.app.state.service
+    return service
+
+
+def caller_of(request: Request) -> Caller:
+    """Who asks, within the rate limit; ApiError 401 or 429."""
+    service = service_of(request)
+    caller = service.callers.of(request.headers.get("authorization"))
+    if caller is None:
+        service.rate.take(f"address {request.client.host if request.client else ''}")
+        raise ApiError(
+            401,
+            "token-required",
+            "no token, or one that nobody has",
+            "send Authorization: Bearer TOKEN",
+            {"WWW-Authenticate": "Bearer"},
+        )
+    request.state.caller = caller
+    service.rate.take(caller.name)
+    return caller
+
+
+def reader(request: Request) -> Caller:
+    """A caller that may read."""
+    return _with_role(request, "read")
+
+
+def sql_writer(request: Request) -> Caller:
+    """A caller that may ask in SQL."""
+    return _with_role(request, "sql")
+
+
+def _with_role(request: Request, role: str) -> Caller:
+    caller = caller_of(request)
+    if role not in caller.roles:
+        raise ApiError(
+            403, "role-required", f"{caller.name} does not have the role {role}", "ask whoever keeps the token file"
+        )
+    return caller
+
+
+Reader = Annotated[Caller, Depends(reader)]
+SqlWriter = Annotated[Caller, Depends(sql_writer)]
+
+
+async def looked_up(request: Request, work: Callable[[Lake], T]) -> T:
+    """Run *work* on the lake within the limits."""
+    service = service_of(request)
+    return await service.queries.run(request, lambda: work(service.lake))
+
+
+def run_api(settings: ApiSettings) -> int:
+    """Serve until a signal; the exit code. Says where, and without a token file with which token."""
+    settings.check()
+    host, port = settings.address
+    callers = None
+    fragment = ""
+    if settings.tokens is None:
+        token = secrets.token_urlsafe(24)
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        callers = Callers(None, {digest: Caller("local", frozenset(ROLES))})
+        fragment = f"/#token={token}"
+    app = create_app(settings, callers)
+    scheme = "https" if settings.tls_cert else "http"
+    shown = f"[{host}]" if ":" in host else host
+    sys.stderr.write(f"Console: {scheme}://{shown}:{port}{fragment}\n")
+    sys.stderr.write("Stop with Ctrl-C. Read-only: nothing here changes the lake.\n")
+    uvicorn.run(
+        app, host=host, port=port, log_level="warning", access_log=False, server_header=False, date_header=False,
+        ssl_certfile=str(settings.tls_cert) if settings.tls_cert else None,
+        ssl_keyfile=str(settings.tls_key) if settings.tls_key else None,
+        h11_max_incomplete_event_size=64 * 1024, timeout_keep_alive=30,
+    )  # fmt: skip
+    return 0
