@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,6 +23,7 @@ from api.errors import ApiError
 from api.limits import Queries, RateLimit
 from api.settings import ApiSettings
 from lake.delta import Lake
+from lake.errors import UsageError
 
 T = TypeVar("T")
 
@@ -179,14 +181,29 @@ def run_api(settings: ApiSettings) -> int:
         callers = Callers(None, {digest: Caller("local", frozenset(ROLES))})
         fragment = f"/#token={token}"
     app = create_app(settings, callers)
+    listening = _listen(host, port)
     scheme = "https" if settings.tls_cert else "http"
     shown = f"[{host}]" if ":" in host else host
-    sys.stderr.write(f"Console: {scheme}://{shown}:{port}{fragment}\n")
+    sys.stderr.write(f"Console: {scheme}://{shown}:{listening.getsockname()[1]}{fragment}\n")
     sys.stderr.write("Stop with Ctrl-C. Read-only: nothing here changes the lake.\n")
-    uvicorn.run(
-        app, host=host, port=port, log_level="warning", access_log=False, server_header=False, date_header=False,
-        ssl_certfile=str(settings.tls_cert) if settings.tls_cert else None,
-        ssl_keyfile=str(settings.tls_key) if settings.tls_key else None,
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, date_header=False,
+        ssl_certfile=settings.tls_cert, ssl_keyfile=str(settings.tls_key) if settings.tls_key else None,
         h11_max_incomplete_event_size=64 * 1024, timeout_keep_alive=30,
     )  # fmt: skip
+    uvicorn.Server(config).run(sockets=[listening])
     return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise UsageError(
+            "listen-taken", f"cannot listen on {host}:{port}: {error.strerror}", "choose another address with --listen"
+        ) from None
+    return listening
