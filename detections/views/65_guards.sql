@@ -134,13 +134,46 @@ SELECT *, last_value(whole IGNORE NULLS) OVER (
            RANGE BETWEEN UNBOUNDED PRECEDING AND INTERVAL 1 MICROSECOND PRECEDING) AS before
 FROM documents;
 
--- One row per operation of a JSON patch that takes something away (remove, and move away), for guards, nodes and
--- services; written_documents shows what a patch adds. path: the steps, unescaped, each behind a '/'.
+-- One row per operation of a JSON patch that takes something away (remove, and move away), for guards, namespaces,
+-- nodes and services; written_documents shows what a patch adds. path: the steps, unescaped, each behind a '/'.
 CREATE VIEW json_patch_removals AS
-SELECT r.*, succeeded(r.response_code) AND NOT is_dry_run(r.request_uri) AS applied,
-       replace(replace(json_extract_string(o.operation, CASE json_extract_string(o.operation, '$.op') WHEN 'move' THEN '$.from' ELSE '$.path' END),
+WITH patches AS (
+    SELECT *, unnest(json_extract(request_object, '$[*]')) AS operation
+    FROM requests
+    WHERE verb = 'patch' AND subresource IS NULL AND starts_with(ltrim(request_object), '[')
+      AND (resource IN ('namespaces', 'nodes', 'services') OR is_guard_group(api_group))
+)
+SELECT * EXCLUDE (operation), succeeded(response_code) AND NOT is_dry_run(request_uri) AS applied,
+       replace(replace(json_extract_string(operation, CASE json_extract_string(operation, '$.op') WHEN 'move' THEN '$.from' ELSE '$.path' END),
                        '~1', '/'), '~0', '~') AS path
-FROM requests AS r, unnest(json_extract(CASE WHEN starts_with(ltrim(r.request_object), '[') THEN r.request_object ELSE '[]' END, '$[*]')) AS o(operation)
-WHERE r.verb = 'patch' AND r.subresource IS NULL AND r.request_object IS NOT NULL
-  AND (r.resource IN ('namespaces', 'nodes', 'services') OR is_guard_group(r.api_group))
-  AND json_extract_string(o.operation, '$.op') IN ('remove', 'move');
+FROM patches
+WHERE json_extract_string(operation, '$.op') IN ('remove', 'move');
+
+-- One row per request that deletes something worth a look, without bodies; what the cluster clears away by itself
+-- is left out. Not pods and what controllers make and delete all day.
+CREATE VIEW deletions AS
+SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, service_account_namespace, service_account_name, source_ip,
+       verb, api_group, resource, namespace, name, response_code, decision, response_message,
+       took_effect(verb, level, response_code, request_uri, request_object) AS applied
+FROM requests
+WHERE verb IN ('delete', 'deletecollection') AND subresource IS NULL
+  AND resource IN ('namespaces', 'persistentvolumeclaims', 'persistentvolumes', 'statefulsets', 'volumesnapshots', 'volumesnapshotcontents',
+                   'customresourcedefinitions', 'deployments', 'daemonsets', 'cronjobs', 'configmaps', 'secrets', 'services', 'ingresses',
+                   'serviceaccounts', 'roles', 'rolebindings', 'clusterroles', 'clusterrolebindings', 'horizontalpodautoscalers', 'networkpolicies',
+                   'events', 'backups', 'backupstoragelocations', 'schedules', 'snapshots', 'volumes')
+  AND NOT is_cleaning(verb, user_name, user_groups, source_ip, impersonated_user_name, service_account_namespace, service_account_name);
+
+-- One row per document that changes a workload that is there, by anybody but the controllers: what it says about
+-- how many pods there are to be, and where.
+CREATE VIEW workload_changes AS
+SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, service_account_name, source_ip, verb, resource, subresource, namespace, name,
+       response_code, decision, response_message, applied,
+       json_extract_string(document, '$.spec.replicas') AS replicas,
+       json_extract_string(document, '$.spec.suspend') AS suspend,
+       CASE WHEN verb = 'patch' AND json_type(document, '$.spec.template.spec.nodeSelector') = 'OBJECT'
+            THEN json_extract_string(document, '$.spec.template.spec.nodeSelector')
+            WHEN verb = 'patch' AND json_type(document, '$.spec.template.spec.affinity.nodeAffinity') = 'OBJECT' THEN 'an affinity' END AS nodes
+FROM written_documents
+WHERE resource IN ('deployments', 'daemonsets', 'statefulsets', 'replicasets', 'replicationcontrollers', 'cronjobs')
+  AND (subresource IS NULL OR subresource = 'scale') AND verb IN ('update', 'patch') AND response_code IS DISTINCT FROM 201
+  AND NOT is_own_machinery(user_name, user_groups, source_ip, impersonated_user_name, service_account_namespace, service_account_name);

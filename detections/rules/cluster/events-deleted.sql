@@ -29,10 +29,7 @@ triage:
   - What else did the same identity do?
 ---*/
 WITH deleted AS (
-    SELECT *, took_effect(verb, level, response_code, request_uri, request_object) AS applied
-    FROM requests
-    WHERE resource = 'events' AND verb IN ('delete', 'deletecollection') AND subresource IS NULL
-      AND NOT is_cleaning(verb, user_name, user_groups, source_ip, impersonated_user_name, service_account_namespace, service_account_name)
+    SELECT * FROM deletions WHERE resource = 'events'
 ),
 counted AS (
     SELECT *, count(*) FILTER (WHERE applied) OVER (PARTITION BY cluster, user_name, impersonated_user_name ORDER BY request_received_at

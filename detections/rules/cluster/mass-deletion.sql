@@ -44,13 +44,8 @@ deleted AS (
            CASE WHEN resource = 'namespaces' OR verb = 'deletecollection' THEN 10
                 WHEN resource IN ('persistentvolumeclaims', 'persistentvolumes', 'statefulsets', 'volumesnapshots', 'volumesnapshotcontents', 'customresourcedefinitions') THEN 3
                 WHEN resource IN ('deployments', 'daemonsets', 'cronjobs') THEN 2 ELSE 1 END AS weight
-    FROM requests
-    WHERE verb IN ('delete', 'deletecollection') AND subresource IS NULL
-      AND resource IN ('namespaces', 'persistentvolumeclaims', 'persistentvolumes', 'statefulsets', 'volumesnapshots', 'volumesnapshotcontents',
-                       'customresourcedefinitions', 'deployments', 'daemonsets', 'cronjobs', 'configmaps', 'secrets', 'services', 'ingresses',
-                       'serviceaccounts', 'roles', 'rolebindings', 'clusterroles', 'clusterrolebindings', 'horizontalpodautoscalers', 'networkpolicies')
-      AND NOT is_cleaning(verb, user_name, user_groups, source_ip, impersonated_user_name, service_account_namespace, service_account_name)
-      AND took_effect(verb, level, response_code, request_uri, request_object)
+    FROM deletions
+    WHERE applied AND resource <> 'events'
       -- Who takes down what they put up destroys nothing of others.
       AND NOT (resource = 'namespaces' AND (cluster, user_name, name) IN (SELECT (cluster, user_name, name) FROM made))
 ),
@@ -64,6 +59,6 @@ bursts AS (
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
        CASE WHEN total >= $vast_weight AND namespaces > 1 THEN 'critical'
             WHEN namespaces = 1 OR (impersonated_user_name IS NULL AND service_account_name IS NOT NULL) THEN 'medium' END AS severity,
-       actor(user_name, impersonated_user_name) || ' deleted ' || CASE verb WHEN 'deletecollection' THEN 'all ' ELSE '' END || thing(resource, subresource, namespace, name) AS detail
+       actor(user_name, impersonated_user_name) || ' deleted ' || CASE verb WHEN 'deletecollection' THEN 'all ' ELSE '' END || thing(resource, NULL, namespace, name) AS detail
 FROM bursts
 WHERE total >= $least_weight

@@ -30,9 +30,7 @@ triage:
   - What did the same identity delete besides?
 ---*/
 WITH deleted AS (
-    SELECT *, took_effect(verb, level, response_code, request_uri, request_object) AS applied
-    FROM requests
-    WHERE resource = 'namespaces' AND verb IN ('delete', 'deletecollection') AND subresource IS NULL
+    SELECT * FROM deletions WHERE resource = 'namespaces'
 ),
 made AS (
     SELECT DISTINCT cluster, coalesce(name, json_extract_string(response_object, '$.metadata.name')) AS name, user_name

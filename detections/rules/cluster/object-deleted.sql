@@ -24,10 +24,8 @@ triage:
   - Was it made shortly before? See right-granted-and-revoked.
 ---*/
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
-       CASE WHEN verb = 'deletecollection' AND took_effect(verb, level, response_code, request_uri, request_object) THEN 'low' END AS severity,
-       did(user_name, impersonated_user_name, took_effect(verb, level, response_code, request_uri, request_object), 'deleted', 'delete')
-           || CASE verb WHEN 'deletecollection' THEN 'all ' ELSE '' END || thing(resource, subresource, namespace, name)
-           || outcome(took_effect(verb, level, response_code, request_uri, request_object), response_code, decision, response_message) AS detail
-FROM requests
-WHERE resource IN ('serviceaccounts', 'roles', 'clusterroles', 'rolebindings', 'clusterrolebindings') AND verb IN ('delete', 'deletecollection') AND subresource IS NULL
-  AND NOT is_cleaning(verb, user_name, user_groups, source_ip, impersonated_user_name, service_account_namespace, service_account_name)
+       CASE WHEN verb = 'deletecollection' AND applied THEN 'low' END AS severity,
+       did(user_name, impersonated_user_name, applied, 'deleted', 'delete') || CASE verb WHEN 'deletecollection' THEN 'all ' ELSE '' END
+           || thing(resource, NULL, namespace, name) || outcome(applied, response_code, decision, response_message) AS detail
+FROM deletions
+WHERE resource IN ('serviceaccounts', 'roles', 'clusterroles', 'rolebindings', 'clusterrolebindings')

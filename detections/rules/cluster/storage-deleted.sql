@@ -30,19 +30,19 @@ triage:
   - What else did the identity delete?
 ---*/
 WITH deleted AS (
-    SELECT *, took_effect(verb, level, response_code, request_uri, request_object) AS applied,
-           resource IN ('backups', 'backupstoragelocations', 'schedules', 'snapshots', 'etcdbackups', 'volumesnapshots', 'volumesnapshotcontents') AS is_copy
-    FROM requests
-    WHERE subresource IS NULL
-      AND ((verb IN ('delete', 'deletecollection')
-            AND (resource IN ('persistentvolumeclaims', 'persistentvolumes')
-                 OR (api_group IN ('snapshot.storage.k8s.io', 'velero.io', 'backup.kasten.io', 'config.kio.kasten.io', 'longhorn.io', 'resources.cattle.io')
-                     AND resource IN ('volumesnapshots', 'volumesnapshotcontents', 'backups', 'backupstoragelocations', 'schedules', 'snapshots', 'volumes'))))
-           OR (verb = 'patch' AND resource IN ('persistentvolumeclaims', 'persistentvolumes') AND contains(request_object, 'finalizers')))
-      AND NOT is_cleaning(verb, user_name, user_groups, source_ip, impersonated_user_name, service_account_namespace, service_account_name)
-      AND NOT is_own_machinery(user_name, user_groups, source_ip, impersonated_user_name, service_account_namespace, service_account_name)
+    SELECT * FROM deletions
+    WHERE (resource IN ('persistentvolumeclaims', 'persistentvolumes')
+           OR (api_group IN ('snapshot.storage.k8s.io', 'velero.io', 'backup.kasten.io', 'config.kio.kasten.io', 'longhorn.io', 'resources.cattle.io')
+               AND resource IN ('volumesnapshots', 'volumesnapshotcontents', 'backups', 'backupstoragelocations', 'schedules', 'snapshots', 'volumes')))
       -- Drivers and backup tools keep house under their own service accounts.
       AND NOT (impersonated_user_name IS NULL AND service_account_name IS NOT NULL AND verb <> 'deletecollection')
+    UNION ALL BY NAME
+    SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, service_account_name, source_ip, verb, resource, namespace, name,
+           response_code, decision, response_message, took_effect(verb, level, response_code, request_uri, request_object) AS applied
+    FROM requests
+    WHERE resource IN ('persistentvolumeclaims', 'persistentvolumes') AND verb = 'patch' AND subresource IS NULL AND contains(request_object, 'finalizers')
+      AND NOT (impersonated_user_name IS NULL AND service_account_name IS NOT NULL)
+      AND NOT (impersonated_user_name IS NULL AND is_control_plane(user_name, user_groups, source_ip))
 ),
 counted AS (
     SELECT *, count(*) FILTER (WHERE applied AND verb <> 'patch') OVER (PARTITION BY cluster, user_name, impersonated_user_name ORDER BY request_received_at
@@ -52,9 +52,9 @@ counted AS (
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
        CASE WHEN NOT applied THEN 'low'
             WHEN verb = 'deletecollection' OR near >= $many THEN 'high'
-            WHEN NOT is_copy AND verb = 'delete' THEN 'low' END AS severity,
+            WHEN resource IN ('persistentvolumeclaims', 'persistentvolumes') AND verb = 'delete' THEN 'low' END AS severity,
        did(user_name, impersonated_user_name, applied, CASE verb WHEN 'patch' THEN 'changed the finalizers of' ELSE 'deleted' END,
            CASE verb WHEN 'patch' THEN 'change the finalizers of' ELSE 'delete' END)
-           || CASE verb WHEN 'deletecollection' THEN 'all ' ELSE '' END || thing(resource, subresource, namespace, name)
+           || CASE verb WHEN 'deletecollection' THEN 'all ' ELSE '' END || thing(resource, NULL, namespace, name)
            || outcome(applied, response_code, decision, response_message) AS detail
 FROM counted

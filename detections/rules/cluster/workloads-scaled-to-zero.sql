@@ -31,11 +31,7 @@ triage:
   - Bring the important ones back, then look at what else the identity did.
 ---*/
 WITH scaled AS (
-    SELECT * FROM written_documents
-    WHERE resource IN ('deployments', 'statefulsets', 'replicasets', 'replicationcontrollers') AND (subresource IS NULL OR subresource = 'scale')
-      AND verb IN ('update', 'patch') AND response_code IS DISTINCT FROM 201
-      AND json_extract_string(document, '$.spec.replicas') = '0'
-      AND NOT is_own_machinery(user_name, user_groups, source_ip, impersonated_user_name, service_account_namespace, service_account_name)
+    SELECT * FROM workload_changes WHERE replicas = '0' AND resource <> 'cronjobs'
 ),
 counted AS (
     SELECT *, count(DISTINCT concat_ws('/', resource, namespace, name)) FILTER (WHERE applied) OVER (

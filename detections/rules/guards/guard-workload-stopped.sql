@@ -34,29 +34,23 @@ triage:
   - What was logged by others while it was away (this log, the cloud's)?
 ---*/
 WITH stopped AS (
-    SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip, service_account_name, resource, subresource, namespace, name,
-           response_code, decision, response_message, took_effect(verb, level, response_code, request_uri, request_object) AS applied,
-           CASE WHEN verb IN ('delete', 'deletecollection') THEN 'it was deleted' ELSE 'scaled, the log does not show how far' END AS change
-    FROM requests
+    SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip, service_account_name, resource, NULL AS subresource, namespace, name,
+           response_code, decision, response_message, applied, 'it was deleted' AS change
+    FROM deletions
     WHERE resource IN ('deployments', 'daemonsets', 'statefulsets', 'cronjobs')
-      AND (list_contains($guard_namespaces, namespace) OR list_contains($guard_workloads, name))
-      AND ((verb IN ('delete', 'deletecollection') AND subresource IS NULL)
-           OR (verb IN ('update', 'patch') AND subresource = 'scale' AND request_object IS NULL))
-      AND NOT is_cleaning(verb, user_name, user_groups, source_ip, impersonated_user_name, service_account_namespace, service_account_name)
     UNION ALL
-    SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip, service_account_name, resource, subresource, namespace, object_name,
+    SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip, service_account_name, resource, subresource, namespace, name,
            response_code, decision, response_message, applied,
-           CASE WHEN json_extract_string(document, '$.spec.replicas') = '0' THEN 'scaled to zero'
-                WHEN resource = 'cronjobs' AND json_extract_string(document, '$.spec.suspend') = 'true' THEN 'suspended'
-                WHEN verb = 'patch' AND response_code IS DISTINCT FROM 201
-                     AND (json_type(document, '$.spec.template.spec.nodeSelector') = 'OBJECT' OR json_type(document, '$.spec.template.spec.affinity.nodeAffinity') = 'OBJECT')
-                     THEN 'told to run only on nodes with ' || coalesce(json_extract_string(document, '$.spec.template.spec.nodeSelector'), 'an affinity')
-           END AS change
-    FROM written_documents
-    WHERE resource IN ('deployments', 'daemonsets', 'statefulsets', 'cronjobs') AND (subresource IS NULL OR subresource = 'scale')
-      AND (list_contains($guard_namespaces, namespace) OR list_contains($guard_workloads, name))
-      AND verb IN ('update', 'patch')
-      AND NOT is_own_machinery(user_name, user_groups, source_ip, impersonated_user_name, service_account_namespace, service_account_name)
+           CASE WHEN replicas = '0' THEN 'scaled to zero'
+                WHEN resource = 'cronjobs' AND suspend = 'true' THEN 'suspended'
+                WHEN nodes IS NOT NULL THEN 'told to run only on nodes with ' || nodes END AS change
+    FROM workload_changes
+    UNION ALL
+    SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip, service_account_name, resource, subresource, namespace, name,
+           response_code, decision, response_message, coalesce(succeeded(response_code), false) AND NOT is_dry_run(request_uri),
+           'scaled, the log does not show how far' AS change
+    FROM requests
+    WHERE resource IN ('deployments', 'statefulsets') AND subresource = 'scale' AND verb IN ('update', 'patch') AND level = 'Metadata'
 )
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
        CASE WHEN NOT applied OR starts_with(change, 'scaled, ') THEN 'low'
@@ -65,4 +59,4 @@ SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name
        did(user_name, impersonated_user_name, applied, 'stopped', 'stop') || thing(resource, subresource, namespace, name) || ': ' || change
            || outcome(applied, response_code, decision, response_message) AS detail
 FROM stopped
-WHERE change IS NOT NULL
+WHERE change IS NOT NULL AND (list_contains($guard_namespaces, namespace) OR list_contains($guard_workloads, name))

@@ -29,10 +29,14 @@ triage:
   - Judge what was stored meanwhile by the policies afterwards.
 ---*/
 WITH passed AS (
-    SELECT *, CASE WHEN NOT contains(k.key, '"') THEN json_extract_string(annotations, '$."' || k.key || '"') END AS webhook
-    FROM requests, unnest(json_keys(annotations)) AS k(key)
-    WHERE verb IN ('create', 'update', 'patch', 'delete') AND contains(annotations, '"failed-open.')
-      AND regexp_full_match(k.key, 'failed-open\.(validating|validation|mutation|mutating)\.webhook\.admission\.k8s\.io/.*')
+    SELECT *, CASE WHEN NOT contains(key, '"') THEN json_extract_string(annotations, '$."' || key || '"') END AS webhook
+    FROM (
+        SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, verb, resource, subresource, namespace, name, response_code, annotations,
+               unnest(json_keys(annotations)) AS key
+        FROM requests
+        WHERE verb IN ('create', 'update', 'patch', 'delete') AND contains(annotations, '"failed-open.')
+    )
+    WHERE regexp_full_match(key, 'failed-open\.(validating|validation|mutation|mutating)\.webhook\.admission\.k8s\.io/.*')
 ),
 counted AS (
     SELECT *, count(*) OVER (PARTITION BY cluster, webhook ORDER BY request_received_at

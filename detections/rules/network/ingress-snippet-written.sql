@@ -26,10 +26,15 @@ triage:
   - Which Secrets can its service account read? Rotate those if the text read them.
 references: [https://github.com/kubernetes/kubernetes/issues/126811]
 ---*/
-WITH annotated AS (
-    SELECT w.*, k.key AS annotation, CASE WHEN NOT contains(k.key, '"') THEN json_extract_string(w.document, '$.metadata.annotations."' || k.key || '"') END AS text
-    FROM written_documents AS w, unnest(json_keys(json_extract(w.document, '$.metadata.annotations'))) AS k(key)
-    WHERE w.resource = 'ingresses' AND w.subresource IS NULL
+WITH keys AS (
+    SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip, service_account_name, resource, subresource, namespace, object_name,
+           response_code, decision, response_message, applied, document, unnest(json_keys(document, '$.metadata.annotations')) AS annotation
+    FROM written_documents
+    WHERE resource = 'ingresses' AND subresource IS NULL
+),
+annotated AS (
+    SELECT *, CASE WHEN NOT contains(annotation, '"') THEN json_extract_string(document, '$.metadata.annotations."' || annotation || '"') END AS text
+    FROM keys
 ),
 judged AS (
     SELECT *,
