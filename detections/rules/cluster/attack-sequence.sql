@@ -29,42 +29,47 @@ triage:
   - Take the credential away first if it is not clear.
 ---*/
 WITH steps AS (
+    -- Two looks, each at few files, instead of one at all.
+    SELECT cluster, event_id, request_received_at, user_name, 'looking around' AS stage, concat_ws(' ', verb, resource, subresource, namespace, name) AS what, false AS everywhere
+    FROM requests
+    WHERE response_code = 403 AND decision = 'forbid' AND user_name IS NOT NULL
+      AND NOT is_anonymous(user_name, user_groups)
+      AND NOT ((impersonated_user_name IS NULL AND is_node(user_name, user_groups))
+               OR is_own_machinery(user_name, user_groups, source_ip, impersonated_user_name, service_account_namespace, service_account_name))
+    UNION ALL
     SELECT cluster, event_id, request_received_at, user_name,
            CASE
-               WHEN response_code = 403 AND decision = 'forbid' THEN 'looking around'
-               WHEN NOT succeeded(response_code) THEN NULL
                WHEN resource = 'selfsubjectrulesreviews' THEN 'looking around'
-               WHEN resource = 'secrets' AND verb IN ('get', 'list', 'watch') THEN 'reading secrets'
-               WHEN resource = 'serviceaccounts' THEN 'making rights'
-               WHEN resource IN ('clusterrolebindings', 'rolebindings', 'clusterroles', 'certificatesigningrequests') AND verb IN ('create', 'update', 'patch') THEN 'making rights'
-               WHEN resource IN ('pods', 'nodes') AND subresource IN ('exec', 'attach', 'portforward', 'proxy', 'ephemeralcontainers') THEN 'entering pods'
-               WHEN resource IN ('events', 'mutatingwebhookconfigurations', 'validatingwebhookconfigurations', 'validatingadmissionpolicies',
-                                 'validatingadmissionpolicybindings', 'networkpolicies') AND verb IN ('delete', 'deletecollection') THEN 'blinding'
-               WHEN verb IN ('delete', 'deletecollection') THEN 'destroying'
+               WHEN resource = 'secrets' THEN 'reading secrets'
+               WHEN resource IN ('pods', 'nodes') THEN 'entering pods'
+               WHEN resource IN ('namespaces', 'persistentvolumeclaims', 'persistentvolumes') THEN 'destroying'
+               WHEN verb IN ('delete', 'deletecollection') THEN 'blinding'
+               ELSE 'making rights'
            END AS stage,
            CASE WHEN resource = 'secrets' AND (namespace IS NULL OR verb IN ('list', 'watch')) THEN verb || ' ' || coalesce(namespace, 'everywhere')
                 ELSE concat_ws(' ', verb, resource, subresource, namespace, name) END AS what,
-           resource = 'secrets' AND namespace IS NULL AND succeeded(response_code) AS everywhere
+           resource = 'secrets' AND namespace IS NULL AS everywhere
     FROM requests
-    WHERE (response_code = 403
-           OR (resource = 'secrets' AND verb IN ('get', 'list', 'watch'))
+    WHERE resource IN ('secrets', 'selfsubjectrulesreviews', 'serviceaccounts', 'clusterrolebindings', 'rolebindings', 'clusterroles', 'certificatesigningrequests',
+                       'pods', 'nodes', 'events', 'mutatingwebhookconfigurations', 'validatingwebhookconfigurations', 'validatingadmissionpolicies',
+                       'validatingadmissionpolicybindings', 'networkpolicies', 'namespaces', 'persistentvolumeclaims', 'persistentvolumes')
+      AND ((resource = 'secrets' AND verb IN ('get', 'list', 'watch'))
            OR (resource = 'selfsubjectrulesreviews' AND verb = 'create')
            OR (resource = 'serviceaccounts' AND subresource = 'token' AND verb = 'create')
            OR (resource IN ('clusterrolebindings', 'rolebindings', 'clusterroles') AND verb IN ('create', 'update', 'patch'))
            OR (resource = 'certificatesigningrequests' AND subresource = 'approval')
            OR (resource = 'pods' AND subresource IN ('exec', 'attach', 'portforward', 'proxy', 'ephemeralcontainers'))
            OR (resource = 'nodes' AND subresource = 'proxy')
-           OR (verb IN ('delete', 'deletecollection')
-               AND resource IN ('events', 'mutatingwebhookconfigurations', 'validatingwebhookconfigurations', 'validatingadmissionpolicies',
-                                'validatingadmissionpolicybindings', 'networkpolicies', 'namespaces', 'persistentvolumeclaims', 'persistentvolumes')))
-      AND user_name IS NOT NULL AND NOT is_anonymous(user_name, user_groups)
-      AND NOT (impersonated_user_name IS NULL AND (is_node(user_name, user_groups) OR is_control_plane(user_name, user_groups, source_ip)
-                                                   OR is_built_in_controller(service_account_namespace, service_account_name)))
+           OR (verb IN ('delete', 'deletecollection') AND resource NOT IN ('secrets', 'serviceaccounts', 'clusterrolebindings', 'rolebindings', 'clusterroles', 'pods', 'nodes',
+                                                                           'certificatesigningrequests', 'selfsubjectrulesreviews')))
+      AND succeeded(response_code) AND user_name IS NOT NULL AND NOT is_anonymous(user_name, user_groups)
+      AND NOT (impersonated_user_name IS NULL AND is_node(user_name, user_groups))
+      AND NOT is_own_machinery(user_name, user_groups, source_ip, impersonated_user_name, service_account_namespace, service_account_name)
 ),
 hours AS (
     SELECT cluster, user_name, stage, time_bucket(INTERVAL 1 HOUR, request_received_at) AS hour, min(request_received_at) AS first_at,
            arg_min(event_id, request_received_at) AS event_id, arg_min(what, request_received_at) AS what, count(DISTINCT what) AS different, bool_or(everywhere) AS everywhere
-    FROM steps WHERE stage IS NOT NULL
+    FROM steps
     GROUP BY ALL
 ),
 -- One refusal, one secret, are nothing.

@@ -43,11 +43,16 @@ short AS (
     FROM changes AS d JOIN changes AS g ON g.cluster = d.cluster AND g.reason = d.reason AND g.granted AND NOT d.granted AND g.user_name = d.user_name
         AND d.request_received_at BETWEEN g.request_received_at AND g.request_received_at + to_minutes($minutes)
 ),
--- Only requests of a time in which such a binding lived; there are few.
+-- The texts first: there are few, and only then are requests looked at.
+reasons AS (
+    SELECT s.cluster, s.event_id, s.granted_at, s.request_received_at, t.decision_reason
+    FROM short AS s JOIN (SELECT DISTINCT cluster, decision_reason FROM requests WHERE decision = 'allow' AND contains(decision_reason, 'Binding "')) AS t
+        ON t.cluster = s.cluster AND contains(t.decision_reason, s.reason)
+),
 used AS (
-    SELECT s.event_id, count(*) AS uses
-    FROM short AS s JOIN requests AS r ON r.cluster = s.cluster AND r.request_received_at BETWEEN s.granted_at AND s.request_received_at
-        AND r.decision = 'allow' AND contains(r.decision_reason, s.reason)
+    SELECT t.event_id, count(*) AS uses
+    FROM reasons AS t JOIN requests AS r ON r.cluster = t.cluster AND r.decision_reason = t.decision_reason
+    WHERE r.request_received_at BETWEEN t.granted_at AND t.request_received_at
     GROUP BY ALL
 )
 SELECT s.cluster, s.event_id, s.request_received_at, s.user_name, s.impersonated_user_name, s.source_ip,
