@@ -1,0 +1,66 @@
+/*---
+id: replicas-raised
+title: A workload was asked to run in very many copies
+techniques: [N44]
+status: stable
+severity: medium
+confidence: medium
+attack: [T1496]
+threat_matrix: [MS-TA9039]
+layer: cluster
+control: detection
+practice: pod-security
+needs: {level: Request, verbs: [create, update, patch], resources: [deployments, deployments/scale, statefulsets, statefulsets/scale, replicasets, replicationcontrollers, jobs, cronjobs, horizontalpodautoscalers]}
+window: 1h
+entity: [user_name, impersonated_user_name, source_ip]
+params:
+  least_copies:
+    default: 20
+    why: Copies that are many for one workload here; raise it in a big cluster.
+  factor:
+    default: 3
+    why: From as many as this times less before; a workload that is scaled within its usual size is not meant.
+why: >-
+  Copies cost money and nodes: who mines, or wants the cluster's room gone, asks for many. The number is seen
+  where it is asked for: in the workload, its scale subresource, an autoscaler's maximum, a job's parallelism.
+blind_spots: >-
+  Many workloads with few copies each. A factor cannot be told for a workload that the log shows for the first
+  time; then only the number counts. Room of a namespace is watched by deletions of its quota (storage and
+  limits are other rules).
+false_positives: >-
+  Load tests, batch jobs and big launches. An autoscaler of the cluster that raises copies within its maximum
+  is left out; the maximum is judged where somebody sets it.
+triage:
+  - Who asked for it, and does the workload need it?
+  - Which image runs in it, and since when is that image known here?
+  - Scale it down; set a quota for the namespace.
+---*/
+WITH asked AS (
+    SELECT *,
+           try_cast(coalesce(
+               CASE WHEN resource = 'horizontalpodautoscalers' THEN json_extract_string(document, '$.spec.maxReplicas') END,
+               json_extract_string(document, '$.spec.jobTemplate.spec.parallelism'), json_extract_string(document, '$.spec.parallelism'),
+               json_extract_string(document, '$.spec.replicas')) AS BIGINT) AS copies
+    FROM written_documents
+    WHERE (resource IN ('deployments', 'statefulsets', 'replicasets', 'replicationcontrollers') AND (subresource IS NULL OR subresource = 'scale')
+           OR resource IN ('jobs', 'cronjobs', 'horizontalpodautoscalers') AND subresource IS NULL)
+      AND NOT (impersonated_user_name IS NULL
+               AND (is_control_plane(user_name, user_groups, source_ip)
+                    OR service_account_namespace = 'kube-system' AND CASE WHEN subresource = 'scale' THEN service_account_name = 'horizontal-pod-autoscaler'
+                           WHEN resource = 'replicasets' THEN service_account_name = 'deployment-controller'
+                           WHEN resource = 'jobs' THEN service_account_name = 'cronjob-controller' ELSE false END) IS TRUE)
+),
+compared AS (
+    SELECT *, last_value(CASE WHEN applied THEN copies END IGNORE NULLS) OVER (
+                  PARTITION BY cluster, resource, namespace, object_name ORDER BY request_received_at
+                  RANGE BETWEEN UNBOUNDED PRECEDING AND INTERVAL 1 MICROSECOND PRECEDING) AS before
+    FROM asked
+    WHERE copies IS NOT NULL
+)
+SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
+       CASE WHEN NOT applied THEN 'low' END AS severity,
+       did(user_name, impersonated_user_name, applied, 'asked', 'ask') || 'for ' || copies || ' copies of '
+           || thing(resource, NULL, namespace, object_name) || coalesce(', ' || before || ' before', '')
+           || outcome(applied, response_code, decision, response_message) AS detail
+FROM compared
+WHERE copies >= $least_copies AND copies > coalesce(before, 0) * $factor
