@@ -153,7 +153,11 @@ def _quoted(text: str) -> str:
 def _keep(con: duckdb.DuckDBPyConnection, view: str, words: frozenset[str]) -> None:
     described = con.execute(f"DESCRIBE {view}").to_arrow_table()["column_name"].to_pylist()
     columns = ", ".join(f'"{name}"' for name in described if name in words)
-    con.execute(f"CREATE TEMP TABLE kept_{view} AS SELECT {columns} FROM {view}")
+    try:
+        con.execute(f"CREATE TEMP TABLE kept_{view} AS SELECT {columns} FROM {view}")
+    except duckdb.ConversionException:
+        # A value that the view cannot read must break the rules on it at most, and name them, not the whole run.
+        return
     con.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM kept_{view}")
 
 

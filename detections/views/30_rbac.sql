@@ -26,7 +26,7 @@ FROM subjects AS b
 LEFT JOIN known_roles AS k
     ON k.cluster = b.cluster AND k.resource = b.resource AND k.namespace IS NOT DISTINCT FROM b.namespace AND k.object_name = b.object_name;
 
--- One row per rule entry written to a role. An entry that a JSON patch touched only in part (one verb added) is
+-- One row per rule entry written to a role; a list that is none is empty (whatever a client sends must not break this). An entry that a JSON patch touched only in part (one verb added) is
 -- shown whole from the object as stored, where the level shows it.
 CREATE VIEW rbac_rules AS
 WITH roles AS (
@@ -49,9 +49,9 @@ whole AS (
     FROM entries WHERE partial AND merged IS NOT NULL
 )
 SELECT * EXCLUDE (entry), entry,
-       coalesce(CAST(json_extract(entry, '$.verbs') AS VARCHAR[]), []) AS rule_verbs,
-       coalesce(CAST(json_extract(entry, '$.apiGroups') AS VARCHAR[]), []) AS rule_api_groups,
-       coalesce(CAST(json_extract(entry, '$.resources') AS VARCHAR[]), []) AS rule_resources,
-       coalesce(CAST(json_extract(entry, '$.resourceNames') AS VARCHAR[]), []) AS rule_resource_names,
-       coalesce(CAST(json_extract(entry, '$.nonResourceURLs') AS VARCHAR[]), []) AS rule_non_resource_urls
+       coalesce(json_extract_string(entry, '$.verbs[*]'), []) AS rule_verbs,
+       coalesce(json_extract_string(entry, '$.apiGroups[*]'), []) AS rule_api_groups,
+       coalesce(json_extract_string(entry, '$.resources[*]'), []) AS rule_resources,
+       coalesce(json_extract_string(entry, '$.resourceNames[*]'), []) AS rule_resource_names,
+       coalesce(json_extract_string(entry, '$.nonResourceURLs[*]'), []) AS rule_non_resource_urls
 FROM whole;

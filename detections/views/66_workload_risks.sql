@@ -6,7 +6,7 @@
 CREATE VIEW workloads AS
 WITH specs AS (
     SELECT cluster, event_id, request_received_at, user_name, user_groups, impersonated_user_name, service_account_namespace, service_account_name,
-           source_ip, verb, resource, subresource, namespace, object_name, applied, pod_spec,
+           source_ip, verb, resource, subresource, namespace, object_name, response_code, applied, pod_spec,
            outcome(applied, response_code, decision, response_message) AS outcome_words,
            json_extract_string(coalesce(merged, document), '$.metadata.ownerReferences[0].kind') AS owner_kind,
            json_extract_string(coalesce(merged, document), '$.metadata.ownerReferences[0].name') AS owner_name,

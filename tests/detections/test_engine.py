@@ -185,7 +185,8 @@ def test_an_empty_lake_is_no_reason_to_skip(lake: Lake) -> None:
     """Where there is no event at all, nothing was found and nothing was missed."""
     run = detect(lake, load_catalog())
 
-    assert (run.findings, run.skipped, run.failed) == ([], [], [])
+    assert (run.findings, run.failed) == ([], [])
+    assert all(item.reason.startswith("no list configured") for item in run.skipped)
 
 
 RULE = """/*---
@@ -287,3 +288,64 @@ def test_a_list_only_the_operator_has_skips_the_rule_until_it_is_given(lake: Lak
     assert detect(lake, [rule]).skipped[0].reason == "no list configured: allowed_users"
     run = detect(lake, [rule], params={"made-up": {"allowed_users": ["bob"]}})
     assert [f.entity["user_name"] for f in run.findings] == ["alice@example.com"]
+
+
+HOSTILE = [
+    None, [], {}, "text", 7, True, [[]], [1], ["x"], [{}], {"rules": "x"}, {"rules": [7]}, {"rules": [{"verbs": "x", "resources": 7}]},
+    {"subjects": {"kind": "User"}}, {"subjects": [None, 7]}, {"roleRef": [], "subjects": ["x"]}, {"spec": []}, {"spec": "x"},
+    {"spec": {"containers": {}, "volumes": "x", "hostPID": "yes"}}, {"spec": {"containers": [7, None, {"securityContext": [], "ports": {}}]}},
+    {"spec": {"template": []}}, {"spec": {"template": {"spec": {"containers": [{"securityContext": {"capabilities": {"add": {"a": 1}}}}]}}}},
+    {"spec": {"replicas": 1e300, "expirationSeconds": "x", "selector": 5, "rules": [[]], "request": "!!!"}}, {"metadata": []},
+    {"metadata": {"labels": [], "annotations": "x", "ownerReferences": {}}}, {"webhooks": {}}, {"webhooks": [[], {"rules": "x"}]},
+    [{"op": "add", "path": 7}], [{"op": "add", "path": "/spec/containers/0", "value": []}], [{"op": [], "path": "x"}], [{"op": "remove"}],
+    {"data": {"x": []}}, {"items": [[]]}, {"status": {"conditions": {}, "token": 3}}, {"type": [], "holderIdentity": {}},
+]  # fmt: skip
+WRITTEN = [
+    ("pods", "", None), ("pods", "", "ephemeralcontainers"), ("deployments", "apps", None), ("deployments", "apps", "scale"), ("cronjobs", "batch", None),
+    ("rollouts", "example.io", None), ("roles", "rbac.authorization.k8s.io", None), ("clusterroles", "rbac.authorization.k8s.io", None),
+    ("rolebindings", "rbac.authorization.k8s.io", None), ("clusterrolebindings", "rbac.authorization.k8s.io", None), ("secrets", "", None),
+    ("configmaps", "", None), ("serviceaccounts", "", None), ("serviceaccounts", "", "token"), ("services", "", None), ("services", "", "status"),
+    ("nodes", "", None), ("nodes", "", "status"), ("namespaces", "", None), ("persistentvolumes", "", None), ("endpoints", "", None),
+    ("endpointslices", "discovery.k8s.io", None), ("ingresses", "networking.k8s.io", None), ("networkpolicies", "networking.k8s.io", None),
+    ("certificatesigningrequests", "certificates.k8s.io", None), ("certificatesigningrequests", "certificates.k8s.io", "approval"),
+    ("validatingwebhookconfigurations", "admissionregistration.k8s.io", None), ("mutatingwebhookconfigurations", "admissionregistration.k8s.io", None),
+    ("apiservices", "apiregistration.k8s.io", None), ("customresourcedefinitions", "apiextensions.k8s.io", None), ("leases", "coordination.k8s.io", None),
+    ("events", "", None), ("tokenreviews", "authentication.k8s.io", None), ("horizontalpodautoscalers", "autoscaling", None),
+    ("clusterpolicies", "kyverno.io", None), ("selfsubjectaccessreviews", "authorization.k8s.io", None),
+]  # fmt: skip
+
+
+def test_no_body_breaks_a_rule(lake: Lake) -> None:
+    """Whatever JSON a client writes, refused or not, every rule goes on judging the others."""
+    events = []
+    for resource, group, subresource in WRITTEN:
+        for number, body in enumerate(HOSTILE):
+            patch = {
+                "level": "RequestResponse",
+                "verb": ("create", "patch", "update", "delete")[number % 4],
+                "objectRef": {
+                    "resource": resource,
+                    "apiGroup": group or None,
+                    "subresource": subresource,
+                    "namespace": "shop",
+                    "name": "x",
+                },
+                "requestObject": body,
+                "responseObject": HOSTILE[-number - 1],
+                "responseStatus": {"code": (201, 200, 403, 400)[number // 4 % 4]},
+                "annotations": {
+                    "mutation.webhook.admission.k8s.io/round_0_index_0": "[}",
+                    "authorization.k8s.io/decision": "allow",
+                },
+            }
+            own = {
+                "auditID": str(uuid.uuid4()),
+                "requestReceivedTimestamp": "2026-11-23T08:00:00.000000Z",
+                "stageTimestamp": "2026-11-23T08:00:00.000000Z",
+            }
+            events.append(json.dumps(merge({**BASE, **own}, patch)).encode())
+    lake.append("events", rows(events, "prod", "apiserver", START))
+
+    run = detect(lake, load_catalog())
+
+    assert run.failed == []
