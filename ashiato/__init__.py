@@ -42,13 +42,19 @@ def detect(
     severity: str | None = None,
     clusters: list[str] | None = None,
     params: dict[str, dict[str, Any]] | None = None,
+    suppressions: str | Path | None = None,
 ) -> Run:
-    """Judge the lake's events of a time range: ``.findings``, ``.skipped`` (with reasons), ``.failed``."""
+    """Judge the lake's events of a time range: ``.findings``, ``.skipped`` (with reasons), ``.failed``.
+
+    ``suppressions`` names a YAML file; the findings it covers carry ``suppressed`` and do not count.
+    """
     from ashiato import judge
     from lake.timerange import TimeRange
 
     chosen = judge.rules(rule_ids or (), severity=severity)
-    return judge.judge(lake.lake, chosen, TimeRange.parse(last, since, until), clusters=clusters, params=params or {})
+    entries = judge.suppressions(Path(suppressions) if suppressions else None)
+    when = TimeRange.parse(last, since, until)
+    return judge.suppress(judge.judge(lake.lake, chosen, when, clusters=clusters, params=params or {}), entries)
 
 
 def report(run: Run, form: str = "table") -> str:

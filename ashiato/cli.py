@@ -24,6 +24,7 @@ COMMANDS = {
     "quarantine": "ashiato.commands.collect",
     "detect": "ashiato.commands.detect",
     "rules": "ashiato.commands.detect",
+    "suppressions": "ashiato.commands.suppressions",
     "sql": "ashiato.commands.explore",
     "timeline": "ashiato.commands.investigate",
     "pivot": "ashiato.commands.investigate",

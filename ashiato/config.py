@@ -1,7 +1,7 @@
 """Configuration: one YAML file, environment variables over it, flags over both.
 
 Keys are the commands' own long options: those that several commands share stand at the top
-(``lake``, ``redaction-key``), the others under their command. An unknown key is an error.
+(``lake``, ``redaction-key``, ``suppressions``), the others under their command. An unknown key is an error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import yaml
 from lake.errors import UsageError
 
 DEFAULT_FILE = "ashiato.yaml"
-SHARED = ("lake", "redaction-key")
+SHARED = ("lake", "redaction-key", "suppressions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,9 @@ def _default_map(content: dict[Any, Any], path: Path, group: click.Group, ctx: c
     for key, value in content.items():
         if key not in known:
             raise _unknown(str(key), known, path)
+        if key == "suppressions" and isinstance(value, list):
+            # The entries themselves: whoever reads them reads this file, and so knows their lines.
+            value = str(path)  # noqa: PLW2901 - from here on as if the file had been named
         if key in SHARED:
             for name, command in commands.items():
                 option = _options(command).get(str(key))

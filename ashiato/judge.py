@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +16,8 @@ from detections.engine import detect as run_rules
 from detections.reports import html, jsonl, markdown, text
 from detections.reports import json as json_report
 from detections.rule import Rule
+from detections.suppression import Suppression, apply
+from detections.suppression_file import load_suppressions
 from lake.delta import Lake
 from lake.errors import UsageError
 from lake.timerange import TimeRange
@@ -52,6 +55,18 @@ def judge(
 ) -> Run:
     """Run *chosen* over *lake*; see ``detections.engine.detect``."""
     return run_rules(lake, chosen, time_range, clusters=clusters, params=params, on_progress=on_progress)
+
+
+def suppressions(
+    path: Path | None, folders: Sequence[Path] = (), *, within_config: bool = False
+) -> tuple[Suppression, ...]:
+    """The entries of a suppressions file, none without one; SuppressionsInvalid with all that is wrong with it."""
+    return load_suppressions(path, load_catalog(folders), within_config=within_config) if path else ()
+
+
+def suppress(run: Run, entries: Sequence[Suppression]) -> Run:
+    """*run* with the findings marked that *entries* cover today (UTC); as it is when there are none."""
+    return apply(run, entries, datetime.now(UTC).date()) if entries else run
 
 
 def report(run: Run, form: str = "table") -> str:

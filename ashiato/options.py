@@ -80,6 +80,23 @@ def redaction_key_option(function: F) -> F:
     )(function)
 
 
+def suppressions_option(function: F) -> F:
+    """``--suppressions FILE``: which findings do not count."""
+    return click.option(
+        "--suppressions",
+        "suppressions_file",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="YAML: findings that somebody answers for; they are marked and do not count.",
+    )(function)
+
+
+def within_config(path: Path | None) -> bool:
+    """Whether *path* is the configuration file itself, whose other keys are settings."""
+    context = click.get_current_context(silent=True)
+    return path is not None and path == ((context.obj or {}).get("config_file") if context else None)
+
+
 def open_lake(location: str, create: bool = False) -> Lake:
     """The lake at *location*, made if asked for; see ``Lake.open`` for errors."""
     from lake.delta import Lake

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -18,13 +18,27 @@ MOST_EVIDENCE = 20
 
 
 @dataclass(frozen=True, slots=True)
+class Suppressed:
+    """Who answers for a finding that does not count, why, and the last day (UTC) on which that holds.
+
+    ``origin`` is the entry that says so, as ``file:line``.
+    """
+
+    owner: str
+    reason: str
+    expires: date
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that happened, about one entity, in one window.
 
     Times are UTC: the earliest and latest ``request_received_at`` of the evidence. ``evidence`` holds up
     to 20 requests in time order, dicts of request_received_at, user_name, impersonated_user_name,
     source_ip, verb, resource, subresource, namespace, name, request_uri, response_code, user_agent,
-    event_id, detail.
+    event_id, detail. ``suppressed`` is None for a finding that counts; the findings table holds what was
+    found, suppressed or not, since a suppression ends by itself.
     """
 
     finding_id: str
@@ -42,6 +56,7 @@ class Finding:
     event_ids: tuple[str, ...]
     evidence: tuple[Mapping[str, Any], ...]
     lake_version: int
+    suppressed: Suppressed | None = None
 
 
 def finding_id(rule_id: str, cluster: str, entity: Mapping[str, str | None], window_start: datetime) -> str:

@@ -19,8 +19,10 @@ from ashiato.options import (
     open_lake,
     output_option,
     show,
+    suppressions_option,
     time_options,
     time_range,
+    within_config,
 )
 from lake.errors import UsageError
 
@@ -50,6 +52,7 @@ rules_folder_option = click.option(
     metavar="FILE",
     help="YAML: parameters of rules.",
 )
+@suppressions_option
 @click.option(
     "--new", "only_new", is_flag=True, help="Judge what was committed since the last --new, and store the findings."
 )
@@ -68,6 +71,7 @@ def detect(
     techniques: tuple[str, ...],
     clusters: tuple[str, ...],
     params_file: Path | None,
+    suppressions_file: Path | None,
     only_new: bool,
     store: bool,
     fail_on: str | None,
@@ -82,6 +86,7 @@ def detect(
       ashiato detect --lake L --severity high --format html --output report.html
       ashiato detect --lake L --rule admin-role-bound --format json
       ashiato detect --lake L --new --fail-on high           what is new since the last --new
+      ashiato detect --lake L --suppressions known.yaml --fail-on high
     """
     from dataclasses import replace
 
@@ -92,6 +97,7 @@ def detect(
     when = time_range(last, since, until)
     chosen = judge.rules(ids, techniques=techniques, folders=folders)
     params = judge.load_params(params_file, chosen)
+    entries = judge.suppressions(suppressions_file, folders, within_config=within_config(suppressions_file))
     if only_new and (when.since or when.until or clusters or ids or techniques):
         raise UsageError(
             "detect-new-alone",
@@ -109,6 +115,8 @@ def detect(
             )
             if store:
                 stored = incremental.store(lake, run.findings)
+    # Stored as found, read as suppressed: a suppression ends by itself.
+    run = judge.suppress(run, entries)
     if severity:
         least = Severity(severity).rank
         run = replace(run, findings=[f for f in run.findings if Severity(f.severity).rank >= least])
@@ -121,7 +129,9 @@ def detect(
         emit(judge.report(run, format_), output)
     if stored is not None:
         click.echo(f"stored: {stored.new} new, {stored.changed} changed, {stored.known} known already", err=True)
-    if fail_on and any(Severity(f.severity).rank >= Severity(fail_on).rank for f in run.findings):
+    if fail_on and any(
+        f.suppressed is None and Severity(f.severity).rank >= Severity(fail_on).rank for f in run.findings
+    ):
         return EXIT_FOUND
     return 1 if run.failed else 0
 

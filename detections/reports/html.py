@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 
 from detections.engine import Run
-from detections.reports import wording
+from detections.reports import suppressed, wording
 
 _TEMPLATE = Path(__file__).with_name("page.html.jinja")
 
@@ -42,6 +42,9 @@ def render(run: Run, *, lake: str | None = None) -> str:
         period=wording.period(run),
         counts=wording.counts(run),
         sections=wording.sections(run),
+        found=len(wording.counting(run)),
+        hidden=suppressed.hidden(run),
+        notes=suppressed.suppression_notes(run),
         reasons=wording.reasons(run),
         advice=wording.advice(run),
     )

@@ -9,10 +9,10 @@ from detections.reports.json import document
 
 
 def render(run: Run, *, lake: str | None = None) -> str:  # noqa: ARG001 - the reader has the lake's version
-    """One object a line; ``outcome`` says which kind: finding, skipped or failed."""
+    """One object a line; ``outcome`` says which kind: finding, suppressed (a finding that does not count), skipped, failed."""
     whole = document(run)
     lines = [
-        {"outcome": outcome, **item}
+        {"outcome": "suppressed" if "suppressed" in item else outcome, **item}
         for outcome, key in (("finding", "findings"), ("skipped", "skipped"), ("failed", "failed"))
         for item in whole[key]
     ]

@@ -9,9 +9,11 @@ from typing import Any
 
 from detections.engine import Run
 from detections.finding import Finding
+from detections.reports.suppressed import hidden, suppression_notes
 from detections.reports.wording import (
     Section,
     advice,
+    counting,
     coverage,
     headline,
     identities,
@@ -59,12 +61,13 @@ def render(run: Run, *, lake: str | None = None) -> str:
         f"{coverage(run)}; {period(run)}; lake version {run.lake_version}.",
         "",
     ]
-    if run.findings:
+    if counting(run):
         out += ["| severity | what happened | who | first seen (UTC) | requests |", "| --- | --- | --- | --- | ---: |"]
         out += [_row(section) for section in sections(run)]
         out.append("")
     for section in sections(run):
         out += _section(section, lake)
+    out += _suppressed(run)
     if run.skipped:
         out += ["## Skipped: these rules could not judge this log", ""]
         out += [f"- {escape(reason)}: {', '.join(code(rule_id) for rule_id in ids)}" for reason, ids in reasons(run)]
@@ -75,6 +78,23 @@ def render(run: Run, *, lake: str | None = None) -> str:
         out.append("")
     out += ["## Next", "", escape_words(advice(run))]
     return "\n".join(out) + "\n"
+
+
+def _suppressed(run: Run) -> list[str]:
+    groups, notes = hidden(run), suppression_notes(run)
+    out: list[str] = []
+    if groups:
+        count = sum(group.findings for group in groups)
+        out += [f"## Suppressed: {plural(count, 'finding')} that somebody answers for", ""]
+        for group in groups:
+            who = _codes(list(group.users), 3)
+            out.append(
+                f"- {escape(group.title)} ({code(group.rule_id)}, {plural(group.findings, 'finding')}): {who}. {escape(group.account)}"
+            )
+        out.append("")
+    if notes:
+        out += ["## Suppressions to look at", "", *(f"- {escape(note)}" for note in notes), ""]
+    return out
 
 
 def escape_words(text: str) -> str:

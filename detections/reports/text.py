@@ -12,9 +12,11 @@ from rich.text import Text
 
 from detections.engine import Run
 from detections.finding import Finding
+from detections.reports.suppressed import hidden, suppression_notes
 from detections.reports.wording import (
     Section,
     advice,
+    counting,
     coverage,
     deeds,
     headline,
@@ -63,11 +65,12 @@ def document(run: Run, lake: str | None = None) -> RenderableType:
     """The report for a rich console of any width."""
     parts: list[RenderableType] = [_head(run)]
     parts += [_section(section, lake) for section in sections(run)]
+    parts += _suppressed(run)
     if run.skipped:
         parts.append(_skipped(run))
     if run.failed:
         parts.append(_failed(run))
-    if run.findings:
+    if counting(run):
         parts.append(_overview(run))
     parts += [Line(style="dim", characters="─"), Text.assemble(("Next  ", "bold"), advice(run))]
     return Group(*parts)
@@ -142,6 +145,25 @@ def _grid() -> Table:
     grid.add_column(style="dim", no_wrap=True, min_width=5)
     grid.add_column(overflow="fold")
     return grid
+
+
+def _suppressed(run: Run) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    groups, notes = hidden(run), suppression_notes(run)
+    if groups:
+        lines = Table.grid(padding=(0, 2))
+        lines.add_column(overflow="fold", ratio=2)
+        lines.add_column(overflow="fold", ratio=3)
+        for group in groups:
+            what = Text.assemble(group.title, ("  " + plural(group.findings, "finding"), "dim"))
+            lines.add_row(what, Text.assemble(listed(list(group.users), 2), "\n", (group.account, "dim")))
+        count = sum(group.findings for group in groups)
+        title = Text(f"Suppressed: {plural(count, 'finding')} that somebody answers for", style="bold")
+        parts.append(Group(Line(style="dim", characters="─"), title, Padding(lines, (0, 0, 1, 2))))
+    if notes:
+        title = Text("Suppressions to look at", style="bold")
+        parts.append(Group(Line(style="dim", characters="─"), title, Padding(Text("\n".join(notes)), (0, 0, 1, 2))))
+    return parts
 
 
 def _skipped(run: Run) -> RenderableType:

@@ -165,11 +165,16 @@ class Section:
         return sum(finding.event_count for finding in self.findings)
 
 
+def counting(run: Run) -> list[Finding]:
+    """The findings that count: those nobody answers for with a suppression."""
+    return [finding for finding in run.findings if finding.suppressed is None]
+
+
 def sections(run: Run) -> list[Section]:
-    """The findings by rule: the worst first, then the surest, then the earliest."""
+    """The findings that count, by rule: the worst first, then the surest, then the earliest."""
     rules = {rule.id: rule for rule in run.rules}
     by_rule: dict[str, list[Finding]] = {}
-    for finding in sorted(run.findings, key=lambda f: (SEVERITIES.index(f.severity), f.first_seen, f.finding_id)):
+    for finding in sorted(counting(run), key=lambda f: (SEVERITIES.index(f.severity), f.first_seen, f.finding_id)):
         by_rule.setdefault(finding.rule_id, []).append(finding)
     made = [Section(rules[rule_id], tuple(found)) for rule_id, found in by_rule.items()]
     return sorted(
@@ -185,7 +190,7 @@ def sections(run: Run) -> list[Section]:
 
 def counts(run: Run) -> list[tuple[str, int]]:
     """Findings per severity, the worst first, severities without any left out."""
-    found = Counter(finding.severity for finding in run.findings)
+    found = Counter(finding.severity for finding in counting(run))
     return [(severity, found[severity]) for severity in SEVERITIES if found[severity]]
 
 
@@ -196,10 +201,12 @@ def judged(run: Run) -> int:
 
 
 def headline(run: Run) -> str:
-    """``12 findings: 3 critical, 9 high`` or, with as much care, that there are none."""
-    if not run.findings:
-        return "No findings" if judged(run) else "No rule could judge"
-    return f"{plural(len(run.findings), 'finding')}: " + ", ".join(f"{count} {name}" for name, count in counts(run))
+    """``12 findings: 3 critical, 9 high; 2 suppressed`` or, with as much care, that there are none."""
+    found, hidden = len(counting(run)), len(run.findings) - len(counting(run))
+    rest = f"; {hidden:,} suppressed" if hidden else ""
+    if not found:
+        return ("No findings" if judged(run) else "No rule could judge") + rest
+    return f"{plural(found, 'finding')}: " + ", ".join(f"{count} {name}" for name, count in counts(run)) + rest
 
 
 def coverage(run: Run) -> str:
@@ -234,8 +241,10 @@ def advice(run: Run) -> str:
     """One sentence: what to do next."""
     if run.failed:
         return "Mend the rules that failed first: what they look for was not judged."
-    if run.findings:
+    if counting(run):
         return f"Start with {sections(run)[0].rule.title!r}: what to check stands with it."
+    if run.findings:
+        return "All that was found is suppressed: see who answers for it, and until when."
     if run.skipped:
         return "Nothing was found by the rules that could judge; see why the others were skipped before you rely on it."
     return "Nothing was found. `ashiato rules list` shows what was looked for."
