@@ -7,14 +7,16 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Annotated, TypeVar
 
 import uvicorn
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import console, errors
 from api.access_log import AccessLog
@@ -79,41 +81,59 @@ def create_app(settings: ApiSettings, callers: Callers | None = None) -> FastAPI
     )
     app.state.service = service
     errors.install(app)
-    app.middleware("http")(_around(service))
+    app.add_middleware(_Around, service=service)
     app.include_router(router)
     app.include_router(console.router)
     return app
 
 
-def _around(service: Service) -> Callable[[Request, Callable[[Request], Awaitable[Response]]], Awaitable[Response]]:
-    async def around(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+class _Around:
+    """Security headers on every answer, and every question in the access log.
+
+    Plain ASGI: starlette's own wrapper hides from a route that its client has left.
+    """
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app, self._service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
         began = time.perf_counter()
-        request.state.caller = None
-        request.state.asked = {}
-        status = 500
-        try:
-            response = await call_next(request)
-            status = response.status_code
-        finally:
-            if request.url.path.startswith("/v1/"):
-                caller = request.state.caller
-                service.log.write(
+        state = scope.setdefault("state", {})
+        state.update(caller=None, asked={})
+        question = scope["path"].startswith("/v1/")
+        written = False
+
+        def write(status: int) -> None:
+            nonlocal written
+            if question and not written:
+                written = True
+                caller, client = state["caller"], scope.get("client")
+                self._service.log.write(
                     caller=caller.name if caller else None,
-                    address=request.client.host if request.client else None,
-                    method=request.method,
-                    path=request.url.path,
-                    asked=request.state.asked,
+                    address=client[0] if client else None,
+                    method=scope["method"],
+                    path=scope["path"],
+                    asked=state["asked"],
                     status=status,
                     milliseconds=round((time.perf_counter() - began) * 1000, 1),
                 )
-        for name, value in _SECURITY_HEADERS.items():
-            response.headers.setdefault(name, value)
-        response.headers.setdefault(
-            "Content-Security-Policy", _API_CSP if request.url.path.startswith("/v1/") else _CSP
-        )
-        return response
 
-    return around
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                write(message["status"])
+                headers = MutableHeaders(scope=message)
+                for name, value in _SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("Content-Security-Policy", _API_CSP if question else _CSP)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answer)
+        finally:
+            write(500)
 
 
 def service_of(request: Request) -> Service:

@@ -126,6 +126,7 @@ def connect(
     )
     limits.connections.append(con)
     con.execute("SET TimeZone = 'UTC'")
+    con.execute("SET enable_progress_bar = false")  # it would be printed between a program's own lines
     views, paths = [], []
     for name, view in (("events", "events"), ("quarantine", "quarantine"), ("findings", "finding_revisions")):
         table = TABLES[name]
