@@ -10,7 +10,7 @@ threat_matrix: [MS-TA9039]
 layer: cluster
 control: detection
 practice: pod-security
-needs: {level: Request, verbs: [create, update, patch], resources: [deployments, deployments/scale, statefulsets, statefulsets/scale, replicasets, replicationcontrollers, jobs, cronjobs, horizontalpodautoscalers]}
+needs: {level: Request, verbs: [create, update, patch, delete]}
 window: 1h
 entity: [user_name, impersonated_user_name, source_ip]
 params:
@@ -25,8 +25,7 @@ why: >-
   where it is asked for: in the workload, its scale subresource, an autoscaler's maximum, a job's parallelism.
 blind_spots: >-
   Many workloads with few copies each. A factor cannot be told for a workload that the log shows for the first
-  time; then only the number counts. Room of a namespace is watched by deletions of its quota (storage and
-  limits are other rules).
+  time; then only the number counts. New nodes and requests for graphics cards are not looked at.
 false_positives: >-
   Load tests, batch jobs and big launches. An autoscaler of the cluster that raises copies within its maximum
   is left out; the maximum is judged where somebody sets it.
@@ -44,11 +43,6 @@ WITH asked AS (
     FROM written_documents
     WHERE (resource IN ('deployments', 'statefulsets', 'replicasets', 'replicationcontrollers') AND (subresource IS NULL OR subresource = 'scale')
            OR resource IN ('jobs', 'cronjobs', 'horizontalpodautoscalers') AND subresource IS NULL)
-      AND NOT (impersonated_user_name IS NULL
-               AND (is_control_plane(user_name, user_groups, source_ip)
-                    OR service_account_namespace = 'kube-system' AND CASE WHEN subresource = 'scale' THEN service_account_name = 'horizontal-pod-autoscaler'
-                           WHEN resource = 'replicasets' THEN service_account_name = 'deployment-controller'
-                           WHEN resource = 'jobs' THEN service_account_name = 'cronjob-controller' ELSE false END) IS TRUE)
 ),
 compared AS (
     SELECT *, last_value(CASE WHEN applied THEN copies END IGNORE NULLS) OVER (
@@ -64,3 +58,15 @@ SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name
            || outcome(applied, response_code, decision, response_message) AS detail
 FROM compared
 WHERE copies >= $least_copies AND copies > coalesce(before, 0) * $factor
+  AND NOT (impersonated_user_name IS NULL
+           AND (is_control_plane(user_name, user_groups, source_ip)
+                OR service_account_namespace = 'kube-system' AND CASE WHEN subresource = 'scale' THEN service_account_name = 'horizontal-pod-autoscaler'
+                   WHEN resource = 'replicasets' THEN service_account_name = 'deployment-controller'
+                   WHEN resource = 'jobs' THEN service_account_name = 'cronjob-controller' ELSE false END) IS TRUE)
+UNION ALL
+SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip, 'low' AS severity,
+       did(user_name, impersonated_user_name, true, 'deleted', 'delete') || thing(resource, NULL, namespace, name) || ', which kept the namespace within limits' AS detail
+FROM requests
+WHERE resource IN ('resourcequotas', 'limitranges') AND subresource IS NULL AND verb IN ('delete', 'deletecollection')
+  AND took_effect(verb, level, response_code, request_uri, request_object)
+  AND NOT is_cleaning(verb, user_name, user_groups, source_ip, impersonated_user_name, service_account_namespace, service_account_name)
