@@ -10,7 +10,7 @@ threat_matrix: [MS-TA9039]
 layer: cluster
 control: detection
 practice: pod-security
-needs: {level: Request, verbs: [create, update, patch, delete]}
+needs: {level: Request, verbs: [create, update, patch, delete, deletecollection]}
 window: 1h
 entity: [user_name, impersonated_user_name, source_ip]
 params:
