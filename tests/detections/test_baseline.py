@@ -1,0 +1,207 @@
+"""Baselines: what was learnt and what came since say together what the whole history says."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detections import baseline
+from detections.catalog import choose, load_catalog
+from detections.views import create_views
+from ingest.rows import rows
+from lake.delta import Lake
+from lake.errors import NothingToRead
+from lake.maintenance import compact
+from lake.query import connect
+from lake.timerange import TimeRange
+from tests.builders import NOON, REMOVE, audit_event, line
+
+FIRST_USES = "SELECT * FROM first_uses ORDER BY ALL"
+
+
+def put(lake: Lake, events: list[dict[str, Any]], cluster: str = "prod") -> None:
+    """Commit *events* at once."""
+    lake.append("events", rows([line(event) for event in events], cluster, "apiserver", NOON))
+
+
+def first_uses(lake: Lake, when: TimeRange, learnt: Path | None) -> list[dict[str, Any]]:
+    """All rows of first_uses on a connection that sees *when* and knows what was *learnt*."""
+    with connect(lake, when) as con:
+        baseline.register(con, learnt)
+        create_views(con)
+        return con.execute(FIRST_USES).to_arrow_table().to_pylist()
+
+
+def facts(lake: Lake) -> list[dict[str, Any]]:
+    """The rows of all stored files, counts included."""
+    folder = baseline.stored(lake)
+    assert folder is not None
+    return [row for path in sorted(folder.glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+
+
+def use(number: int, user: str = "alice", **fields: Any) -> dict[str, Any]:
+    return audit_event(number, {"user": {"username": user}}, fields)
+
+
+@st.composite
+def uses(draw: st.DrawFn) -> dict[str, Any]:
+    """A request or a stage of one, by one of few users with few facts, in any order of time, some without a source."""
+    patch: dict[str, Any] = {
+        "user": {"username": draw(st.sampled_from(["alice", "bob", "system:serviceaccount:ci:bot"]))},
+        "verb": draw(st.sampled_from(["get", "list", "watch"])),
+        "stage": draw(st.sampled_from(["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"])),
+        "sourceIPs": draw(st.sampled_from([["192.0.2.1"], ["192.0.2.2"], REMOVE])),
+        "userAgent": draw(st.sampled_from(["kubectl/v1", "curl/8", "kubectl/v2"])),
+        "objectRef": draw(st.sampled_from([{"resource": "secrets", "name": "a"}, {"resource": "pods"}])),
+        "responseStatus": {"code": draw(st.sampled_from([200, 403]))},
+        "impersonatedUser": draw(st.sampled_from([REMOVE, {"username": "root"}])),
+    }
+    return audit_event(draw(st.integers(0, 30)), patch)
+
+
+@settings(max_examples=12)
+@given(st.lists(st.lists(uses(), min_size=1, max_size=5), min_size=2, max_size=5), st.data())
+def test_the_baseline_and_what_came_since_equal_the_whole_history(
+    batches: list[list[Any]], data: st.DataObject
+) -> None:
+    """Wherever the log is cut, and however much of the old part is read again, first uses are the same."""
+    cut = data.draw(st.integers(1, len(batches) - 1))
+    again = data.draw(st.integers(-5, 40))
+    with tempfile.TemporaryDirectory() as folder:
+        lake = Lake.open(Path(folder) / "lake", create=True)
+        for batch in batches[:cut]:
+            put(lake, batch)
+        baseline.learn(lake, None)
+        for batch in batches[cut:]:
+            put(lake, batch)
+        learnt = baseline.stored(lake)
+        needed = baseline.reach(lake, learnt, TimeRange(NOON + timedelta(seconds=again)))
+
+        assert first_uses(lake, needed, learnt) == first_uses(lake, TimeRange(), None)
+
+
+@settings(max_examples=8)
+@given(st.lists(st.lists(uses(), min_size=1, max_size=5), min_size=2, max_size=5), st.booleans())
+def test_advancing_equals_learning_anew(batches: list[list[Any]], compacted: bool) -> None:
+    """A baseline carried on from commit to commit holds what one learnt at the end would, counts included."""
+    with tempfile.TemporaryDirectory() as folder:
+        lake = Lake.open(Path(folder) / "lake", create=True)
+        put(lake, batches[0])
+        baseline.learn(lake, None)
+        for batch in batches[1:]:
+            put(lake, batch)
+            if compacted:
+                compact(lake)
+            baseline.advance(lake)
+        carried = facts(lake)
+        baseline.learn(lake, None)
+
+        assert carried == facts(lake)
+
+
+def test_only_what_came_since_is_read(lake: Lake) -> None:
+    """With a baseline, the connection begins where the newest commits do, not days before."""
+    put(lake, [use(number) for number in range(100)])
+    baseline.learn(lake, None)
+    put(lake, [use(5000)])
+    asked = TimeRange(NOON + timedelta(seconds=4990))
+    learnt = baseline.stored(lake)
+
+    assert baseline.reach(lake, learnt, asked) == asked
+    put(lake, [use(4000, "late")])
+    since = baseline.reach(lake, learnt, asked).since
+    assert since is not None
+    assert NOON + timedelta(seconds=3999) < since <= NOON + timedelta(seconds=4001)
+
+
+def test_a_rule_about_first_uses_needs_no_history_once_it_is_learnt(lake: Lake) -> None:
+    """The days before are read where nothing is learnt, or where less is learnt than the rule wants."""
+    (rule,) = choose(load_catalog(), ["service-account-first-writes-rbac"])
+    put(lake, [use(0)])
+    wanted = timedelta(days=7)
+
+    assert baseline.history(rule, baseline.stored(lake)) == wanted
+    baseline.learn(lake, timedelta(days=3))
+    assert baseline.history(rule, baseline.stored(lake)) == wanted
+    baseline.learn(lake, timedelta(days=30))
+    assert baseline.history(rule, baseline.stored(lake)) == timedelta()
+    (other,) = choose(load_catalog(), ["secrets-listed-cluster-wide"])
+    assert not baseline.reads(other)
+
+
+def test_a_new_cluster_has_to_be_learnt_first(lake: Lake) -> None:
+    """One cluster without a baseline would find everything new: then none is used, unless it is not asked for."""
+    put(lake, [use(0)])
+    baseline.learn(lake, None)
+    assert baseline.stored(lake) is not None
+
+    put(lake, [use(1)], "edge/../x")
+
+    assert baseline.stored(lake) is None
+    assert baseline.stored(lake, ["prod"]) is not None
+    baseline.learn(lake, None)
+    assert sorted(item.cluster for item in baseline.described(lake)) == ["edge/../x", "prod"]
+    assert {path.parent for path in lake.folder.rglob("*.parquet") if "prod.parquet" in path.name} == {
+        lake.folder / baseline.FOLDER
+    }
+
+
+def test_a_broken_or_foreign_file_is_no_baseline(lake: Lake) -> None:
+    """What cannot be read, or was written by other views, is learnt anew rather than trusted."""
+    put(lake, [use(0)])
+    assert baseline.stored(lake) is None
+    baseline.learn(lake, None)
+    path = lake.folder / baseline.FOLDER / "prod.parquet"
+    pq.write_table(pq.read_table(path).replace_schema_metadata(None), path)
+    assert baseline.stored(lake) is None
+
+    path.write_bytes(b"PAR1 and nothing")
+
+    assert baseline.stored(lake) is None
+    with pytest.raises(NothingToRead, match="ashiato baseline learn"):
+        baseline.described(lake)
+
+
+def test_a_baseline_of_a_lake_that_was_made_anew_is_not_used(lake: Lake) -> None:
+    """A version that the lake has not reached was another lake's."""
+    for number in range(4):
+        put(lake, [use(number)])
+    baseline.learn(lake, None)
+    other = Lake.open(lake.folder.parent / "other", create=True)
+    put(other, [use(0)])
+    (other.folder / "_ashiato").mkdir()
+    (lake.folder / baseline.FOLDER).rename(other.folder / baseline.FOLDER)
+
+    assert baseline.stored(other) is None
+
+
+def test_learning_again_replaces_the_file_and_leaves_nothing_beside_it(lake: Lake) -> None:
+    """A reader finds the old file or the new one, and no halves."""
+    put(lake, [use(0)])
+    baseline.learn(lake, None)
+    (old,) = baseline.described(lake)
+    put(lake, [use(1, "bob")])
+
+    (new,) = baseline.learn(lake, None)
+
+    assert (old.version, new.version) == (lake.version() - 1, lake.version())
+    assert new.facts == 2 * old.facts
+    assert [path.name for path in (lake.folder / baseline.FOLDER).iterdir()] == ["prod.parquet"]
+
+
+def test_a_window_leaves_out_what_lies_before(lake: Lake) -> None:
+    """What was last done before the window is new again."""
+    now = datetime.now(tz=NOON.tzinfo)
+    ago = int((now - timedelta(days=40) - NOON).total_seconds())
+    put(lake, [use(ago, "gone"), use(ago + 86400 * 39, "here")])
+
+    baseline.learn(lake, timedelta(days=30))
+
+    assert {row["user_name"] for row in facts(lake)} == {"here"}
