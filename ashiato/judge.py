@@ -10,12 +10,12 @@ from typing import Any
 
 import yaml
 
-from detections.catalog import choose, load_catalog
-from detections.engine import Run
+from detections.catalog import choose, load_catalog, read_catalog
+from detections.engine import Failed, Run
 from detections.engine import detect as run_rules
 from detections.reports import html, jsonl, markdown, text
 from detections.reports import json as json_report
-from detections.rule import Rule
+from detections.rule import Rule, RuleInvalid
 from detections.suppression import Suppression, apply
 from detections.suppression_file import load_suppressions
 from lake.delta import Lake
@@ -44,6 +44,21 @@ def rules(
     return choose(load_catalog(folders), ids, severity, techniques)
 
 
+def readable_rules(
+    ids: Sequence[str] = (), *, techniques: Sequence[str] = (), folders: Sequence[Path] = ()
+) -> tuple[list[Rule], list[Failed]]:
+    """As ``rules``, but a broken rule file does not hinder the others: it is one that failed.
+
+    Asked for by its id, a broken rule is an error (RuleInvalid) as ever.
+    """
+    catalog = read_catalog(folders)
+    for name in ids:
+        if name in catalog.problems:
+            raise RuleInvalid(catalog.problems[name])
+    broken = [] if ids or techniques else [Failed(name, "; ".join(found)) for name, found in catalog.problems.items()]
+    return choose(catalog.rules, ids, None, techniques), broken
+
+
 def judge(
     lake: Lake,
     chosen: Sequence[Rule],
@@ -61,7 +76,7 @@ def suppressions(
     path: Path | None, folders: Sequence[Path] = (), *, within_config: bool = False
 ) -> tuple[Suppression, ...]:
     """The entries of a suppressions file, none without one; SuppressionsInvalid with all that is wrong with it."""
-    return load_suppressions(path, load_catalog(folders), within_config=within_config) if path else ()
+    return load_suppressions(path, read_catalog(folders).rules, within_config=within_config) if path else ()
 
 
 def suppress(run: Run, entries: Sequence[Suppression]) -> Run:

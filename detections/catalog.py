@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -12,10 +13,21 @@ from lake.errors import UsageError
 RULES_FOLDER = Path(__file__).parent / "rules"
 
 
-def load_catalog(folders: Sequence[Path] = ()) -> list[Rule]:
-    """The packaged rules and those of *folders*, by id; RuleInvalid with every problem of every file."""
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The rules that can be read, by id, and what is wrong with the others: ``file:line: what``, each file's together."""
+
+    rules: list[Rule]
+    problems: dict[str, list[str]]
+
+
+def read_catalog(folders: Sequence[Path] = ()) -> Catalog:
+    """The packaged rules and those of *folders*; a broken file does not hinder the others.
+
+    Raises UsageError ``rules-folder-missing`` for a folder that is none.
+    """
     rules: dict[str, Rule] = {}
-    problems: list[str] = []
+    problems: dict[str, list[str]] = {}
     for folder in (RULES_FOLDER, *folders):
         if not folder.is_dir():
             raise UsageError("rules-folder-missing", f"there is no folder {folder}", "check --rules")
@@ -23,15 +35,21 @@ def load_catalog(folders: Sequence[Path] = ()) -> list[Rule]:
             try:
                 rule = _load(path)
             except RuleInvalid as error:
-                problems += error.problems
+                problems[path.stem] = error.problems
                 continue
             if rule.id in rules:
-                problems.append(f"{path}:1: id {rule.id!r} is taken by {rules[rule.id].path}")
+                problems.setdefault(path.stem, []).append(f"{path}:1: id {rule.id!r} is taken by {rules[rule.id].path}")
                 continue
             rules[rule.id] = rule
-    if problems:
-        raise RuleInvalid(problems)
-    return [rules[key] for key in sorted(rules)]
+    return Catalog([rules[key] for key in sorted(rules)], problems)
+
+
+def load_catalog(folders: Sequence[Path] = ()) -> list[Rule]:
+    """All rules, by id; RuleInvalid with every problem of every file where one is broken."""
+    catalog = read_catalog(folders)
+    if catalog.problems:
+        raise RuleInvalid([problem for problems in catalog.problems.values() for problem in problems])
+    return catalog.rules
 
 
 @cache

@@ -95,7 +95,7 @@ def detect(
     from detections.rule import Severity
 
     when = time_range(last, since, until)
-    chosen = judge.rules(ids, techniques=techniques, folders=folders)
+    chosen, broken = judge.readable_rules(ids, techniques=techniques, folders=folders)
     params = judge.load_params(params_file, chosen)
     entries = judge.suppressions(suppressions_file, folders, within_config=within_config(suppressions_file))
     if only_new and (when.since or when.until or clusters or ids or techniques):
@@ -115,6 +115,7 @@ def detect(
             )
             if store:
                 stored = incremental.store(lake, run.findings)
+    run = replace(run, failed=[*broken, *run.failed])
     # Stored as found, read as suppressed: a suppression ends by itself.
     run = judge.suppress(run, entries)
     if severity:

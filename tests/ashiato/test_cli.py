@@ -184,3 +184,19 @@ def test_compact_merges_and_keeps_every_row(capsys: pytest.CaptureFixture[str]) 
     assert json.loads(capsys.readouterr().out) == [{"n": 6630 + 3615, "d": 6630 + 3615}]
     assert run(["compact", "--lake", "l"]) == 0
     assert "nothing to merge" in capsys.readouterr().out
+
+
+def test_a_broken_rule_does_not_hinder_the_others(
+    attacks: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each broken file is told with its lines, the other rules judge, and the run says that it is incomplete."""
+    (tmp_path / "half-a-rule.sql").write_text("/*---\nid: half-a-rule\nseverity: awful\n---*/\nSELECT 1\n")
+    (tmp_path / "no-rule.sql").write_text("SELECT 1\n")
+
+    assert run(["detect", "--lake", attacks, "--rules", str(tmp_path), "--format", "json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+
+    broken = {item["rule_id"]: item["error"] for item in found["failed"]}
+    assert set(broken) == {"half-a-rule", "no-rule"}
+    assert "half-a-rule.sql:3: severity 'awful'" in broken["half-a-rule"]
+    assert found["findings"]
