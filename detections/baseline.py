@@ -41,11 +41,12 @@ _READS = re.compile(r"\bfirst_uses\b")
 _COMMENT = re.compile(r"--[^\n]*")
 _MICROSECONDS = pa.timestamp("us", tz="UTC")
 
+_TEXTS = (
+    "cluster user_name impersonated_user_name service_account_namespace service_account_name fact_kind fact event_id"
+)
 SCHEMA = pa.schema(
     [
-        *((name, pa.string()) for name in ("cluster", "user_name", "impersonated_user_name")),
-        *((name, pa.string()) for name in ("service_account_namespace", "service_account_name")),
-        *((name, pa.string()) for name in ("fact_kind", "fact", "event_id")),
+        *((name, pa.string()) for name in _TEXTS.split()),
         ("request_received_at", _MICROSECONDS),
         ("source_ip", pa.string()),
         ("last_seen", _MICROSECONDS),
@@ -105,13 +106,13 @@ def advance(lake: Lake) -> list[Baseline]:
 
     After a compaction, which mixes old rows with new, the window is learnt anew: counts would go wrong.
     """
+    began = time.perf_counter()
     folder = stored(lake)
     if folder is None:
         return []
-    began = time.perf_counter()
     known = _described(folder)
     version, newest = min(item.version for item in known.values()), lake.version()
-    if all(item.version == newest for item in known.values()):
+    if version == newest:
         return list(known.values())
     before = {file.path for file in lake.files(version=version)}
     fresh = [file for file in lake.files(version=newest) if file.path not in before]

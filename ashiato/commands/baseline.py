@@ -10,12 +10,10 @@ import click
 import pyarrow as pa
 
 from ashiato.options import format_option, lake_option, open_lake, output_option, show, time_options, time_range
+from detections.rarity import KINDS
 from lake.errors import NothingToRead, UsageError
 from lake.timerange import TimeRange, parse_duration
 
-_KINDS = (
-    "principal", "source_ip", "user_agent", "credential_id", "verb_resource", "namespace", "secret", "proxy_target",
-)  # fmt: skip
 _cluster_option = click.option("--cluster", "clusters", multiple=True, help="Only this cluster (repeatable).")
 
 
@@ -58,7 +56,7 @@ def baseline_learn(lake_location: str, last: str, everything: bool, clusters: tu
 @baseline.command("show")
 @lake_option
 @click.option("--user", help="Only what this user is known for, acting or acted as.")
-@click.option("--kind", type=click.Choice(_KINDS), help="Only facts of this kind.")
+@click.option("--kind", type=click.Choice(KINDS), help="Only facts of this kind.")
 @_cluster_option
 @click.option("--limit", "most", default=500, show_default=True, type=click.IntRange(1), help="At most so many rows.")
 @format_option()

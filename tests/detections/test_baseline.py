@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detections import baseline
+from ashiato.cli import run as cli
+from detections import baseline, rarity
 from detections.catalog import choose, load_catalog
 from detections.views import create_views
 from ingest.rows import rows
@@ -205,3 +206,69 @@ def test_a_window_leaves_out_what_lies_before(lake: Lake) -> None:
     baseline.learn(lake, timedelta(days=30))
 
     assert {row["user_name"] for row in facts(lake)} == {"here"}
+
+
+def test_show_says_how_rare_a_fact_is(lake: Lake) -> None:
+    """Of each fact: how often, which part of what the principal does, and how many principals share it."""
+    put(lake, [use(0), use(1), use(2, verb="delete"), use(3, "bob")])
+    baseline.learn(lake, None)
+
+    shown = rarity.show(lake, user="alice", kind="verb_resource").to_pylist()
+
+    assert [
+        (row["fact"], row["requests"], row["percent"], row["principals"], row["of_principals"]) for row in shown
+    ] == [
+        ("delete configmaps", 1, 33.3, 1, 2),
+        ("get configmaps", 2, 66.7, 2, 2),
+    ]
+    assert rarity.show(lake, most=1).num_rows == 1
+
+
+@pytest.mark.parametrize("learnt", [True, False])
+def test_explain_says_what_was_new_about_an_event(lake: Lake, learnt: bool) -> None:
+    """With a baseline or by reading the lake: what was done before is known, the rest is new."""
+    put(lake, [use(0), use(1, "bob", verb="delete")])
+    if learnt:
+        baseline.learn(lake, None)
+    put(lake, [use(10, verb="delete"), use(20, verb="delete")])
+    with connect(lake) as con:
+        ids = con.execute("SELECT event_id FROM events WHERE user_name = 'alice' ORDER BY stage_at").fetchall()
+    states = []
+    for (event_id,) in ids[1:]:
+        about, table = rarity.explain_event(lake, event_id)
+        assert about["user_name"] == "alice"
+        states.append({row["fact"]: (row["state"], row["principals"]) for row in table.to_pylist()})
+
+    assert states[0]["delete configmaps"] == ("new", 2)
+    assert states[0]["192.0.2.10"] == ("known", 2)
+    assert states[1]["delete configmaps"] == ("known", 2)
+
+
+@pytest.mark.parametrize("learnt", [True, False])
+def test_explain_says_what_a_user_did_for_the_first_time(lake: Lake, learnt: bool) -> None:
+    """Only what is new within the range, and only this user's."""
+    put(lake, [use(0)])
+    if learnt:
+        baseline.learn(lake, None)
+    put(lake, [use(10), use(11, verb="delete"), use(12, "bob")])
+
+    new = rarity.explain_user(lake, "alice", TimeRange(NOON + timedelta(seconds=5))).to_pylist()
+
+    assert [(row["kind"], row["fact"]) for row in new] == [("verb_resource", "delete configmaps")]
+
+
+def test_the_commands_learn_show_and_explain(
+    lake: Lake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the command line: nothing to show before learning, everything after, a hint on what to name."""
+    monkeypatch.setenv("ASHIATO_LAKE", lake.location)
+    put(lake, [use(0)])
+    assert cli(["baseline", "show"]) == 3
+    assert "ashiato baseline learn" in capsys.readouterr().err
+    assert cli(["baseline", "learn", "--all"]) == 0
+    assert cli(["baseline", "show", "--kind", "namespace", "--format", "json"]) == 0
+    assert '"fact": "shop"' in capsys.readouterr().out
+    assert cli(["baseline", "explain", "--user", "alice"]) == 0
+    assert "verb_resource" in capsys.readouterr().out
+    assert cli(["baseline", "explain"]) == 2
+    assert cli(["baseline", "explain", "0123"]) == 3
