@@ -34,15 +34,17 @@ triage:
   - Which image runs in it, and since when is that image known here?
   - Scale it down; set a quota for the namespace.
 ---*/
-WITH asked AS (
-    SELECT *,
-           try_cast(coalesce(
-               CASE WHEN resource = 'horizontalpodautoscalers' THEN json_extract_string(document, '$.spec.maxReplicas') END,
-               json_extract_string(document, '$.spec.jobTemplate.spec.parallelism'), json_extract_string(document, '$.spec.parallelism'),
-               json_extract_string(document, '$.spec.replicas')) AS BIGINT) AS copies
+WITH read AS (
+    -- All paths in one reading of the document.
+    SELECT cluster, event_id, request_received_at, user_name, user_groups, impersonated_user_name, service_account_namespace, service_account_name,
+           source_ip, resource, subresource, namespace, object_name, applied, response_code, decision, response_message,
+           json_extract_string(document, ['$.spec.replicas', '$.spec.parallelism', '$.spec.jobTemplate.spec.parallelism', '$.spec.maxReplicas']) AS numbers
     FROM written_documents
     WHERE (resource IN ('deployments', 'statefulsets', 'replicasets', 'replicationcontrollers') AND (subresource IS NULL OR subresource = 'scale')
            OR resource IN ('jobs', 'cronjobs', 'horizontalpodautoscalers') AND subresource IS NULL)
+),
+asked AS (
+    SELECT *, try_cast(coalesce(numbers[1], numbers[2], numbers[3], numbers[4]) AS BIGINT) AS copies FROM read
 ),
 compared AS (
     SELECT *, last_value(CASE WHEN applied THEN copies END IGNORE NULLS) OVER (
