@@ -9,51 +9,28 @@ what order, or whether parts overlap.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import time
-import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import cache
+from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
-from urllib.parse import quote
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from detections.baseline_files import FOLDER, SCHEMA, Baseline, describe, file_name, write
 from detections.rule import Rule
-from detections.views import VIEWS_FOLDER, create_views
+from detections.views import create_views
 from lake.delta import DataFile, Lake
 from lake.errors import NothingToRead
-from lake.files import make_folder, sync
 from lake.query import connect
 from lake.timerange import TimeRange
 
-FOLDER = Path("_ashiato") / "baselines"
 WINDOW = timedelta(days=30)
-_METADATA = b"ashiato.baseline"
 _READS = re.compile(r"\bfirst_uses\b")
 _COMMENT = re.compile(r"--[^\n]*")
-_MICROSECONDS = pa.timestamp("us", tz="UTC")
-
-_TEXTS = (
-    "cluster user_name impersonated_user_name service_account_namespace service_account_name fact_kind fact event_id"
-)
-SCHEMA = pa.schema(
-    [
-        *((name, pa.string()) for name in _TEXTS.split()),
-        ("request_received_at", _MICROSECONDS),
-        ("source_ip", pa.string()),
-        ("last_seen", _MICROSECONDS),
-        ("requests", pa.int64()),
-    ]
-)
-"""Columns of a file, those of the table ``learnt_facts``: the first use (event_id, when, from where), the latest, how often."""
 
 _FACTS = """
 WITH facts AS (
@@ -72,24 +49,6 @@ ORDER BY cluster, user_name, impersonated_user_name, fact_kind, fact
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """What one cluster's file says of itself.
-
-    ``version`` is that of the events table it was learnt to; ``since`` is where the window of the log began
-    (UTC; None: with the lake), ``window`` how long it was. ``facts`` counts rows, ``seconds`` is how long
-    learning took, for all clusters together.
-    """
-
-    cluster: str
-    version: int
-    since: datetime | None
-    window: timedelta | None
-    learnt_at: datetime
-    facts: int
-    seconds: float = 0.0
-
-
 def learn(lake: Lake, window: timedelta | None = WINDOW, clusters: Sequence[str] | None = None) -> list[Baseline]:
     """Learn every cluster's baseline from the last *window* of the lake (None: all of it) and keep it durably."""
     began = time.perf_counter()
@@ -98,7 +57,7 @@ def learn(lake: Lake, window: timedelta | None = WINDOW, clusters: Sequence[str]
     with connect(lake, when, clusters=clusters, version=version) as con:
         create_views(con)
         facts = con.execute(_FACTS).to_arrow_table()
-    return _write(lake, facts, version, when.since, window, _clusters(lake, clusters), began)
+    return write(lake, facts, version, when.since, window, _clusters(lake, clusters), began)
 
 
 def advance(lake: Lake) -> list[Baseline]:
@@ -110,7 +69,7 @@ def advance(lake: Lake) -> list[Baseline]:
     folder = stored(lake)
     if folder is None:
         return []
-    known = _described(folder)
+    known = describe(folder)
     version, newest = min(item.version for item in known.values()), lake.version()
     if version == newest:
         return list(known.values())
@@ -124,7 +83,7 @@ def advance(lake: Lake) -> list[Baseline]:
         register(con, folder)
         create_views(con)
         facts = con.execute(_FACTS).to_arrow_table()
-    return _write(lake, facts, newest, oldest.since, oldest.window, _clusters(lake, None), began)
+    return write(lake, facts, newest, oldest.since, oldest.window, _clusters(lake, None), began)
 
 
 class _Part(Lake):
@@ -152,7 +111,7 @@ def stored(lake: Lake, clusters: Sequence[str] | None = None) -> Path | None:
     """
     folder = lake.folder / FOLDER
     wanted = _clusters(lake, clusters)
-    known = _described(folder, wanted)
+    known = describe(folder, wanted)
     if not wanted or not set(wanted) <= set(known):
         return None
     oldest = min(known[cluster].version for cluster in wanted)
@@ -174,7 +133,7 @@ def described(lake: Lake, clusters: Sequence[str] | None = None) -> list[Baselin
             f"there is no baseline of every cluster at {lake.folder / FOLDER}",
             f"learn it: ashiato baseline learn --lake {lake.location}",
         )
-    return list(_described(folder, clusters).values())
+    return list(describe(folder, clusters).values())
 
 
 def reads(rule: Rule) -> bool:
@@ -186,14 +145,14 @@ def history(rule: Rule, folder: Path | None, clusters: Sequence[str] | None = No
     """How far before the asked range events must be read for *rule*: nothing where the baseline knows as much."""
     if folder is None or not reads(rule):
         return rule.needs.history
-    windows = [item.window for item in _described(folder, clusters).values()]
+    windows = [item.window for item in describe(folder, clusters).values()]
     enough = all(window is None or window >= rule.needs.history for window in windows)
     return timedelta() if enough else rule.needs.history
 
 
 def reach(lake: Lake, folder: Path | None, time_range: TimeRange, clusters: Sequence[str] | None = None) -> TimeRange:
     """*time_range*, beginning early enough to hold all that was committed since the baselines were learnt."""
-    known = _described(folder, clusters) if folder else {}
+    known = describe(folder, clusters) if folder else {}
     if time_range.since is None or not known:
         return time_range
     begins = [part.since for part in lake.added_since(min(item.version for item in known.values()))]
@@ -209,7 +168,7 @@ def register(con: duckdb.DuckDBPyConnection, folder: Path | None, clusters: Sequ
     """
     if folder is None:
         return timedelta()
-    tables = [pq.read_table(folder / _file(cluster), schema=SCHEMA) for cluster in _described(folder, clusters)]
+    tables = [pq.read_table(folder / file_name(cluster), schema=SCHEMA) for cluster in describe(folder, clusters)]
     facts = pa.concat_tables(tables or [SCHEMA.empty_table()])
     # A table of its own: what is registered lives in Python's memory, and only as long as Python keeps it.
     con.register("learnt_by_baseline", facts)
@@ -226,77 +185,3 @@ def register(con: duckdb.DuckDBPyConnection, folder: Path | None, clusters: Sequ
 def _clusters(lake: Lake, clusters: Sequence[str] | None) -> list[str]:
     found = {file.partition["cluster"] for file in lake.files()}
     return sorted(found if clusters is None else found & set(clusters))
-
-
-def _file(cluster: str) -> str:
-    return f"{quote(cluster, safe='')}.parquet"
-
-
-@cache
-def _format() -> str:
-    """Changes with the views that say what a fact is: facts of another meaning are not put together."""
-    return hashlib.sha256((VIEWS_FOLDER / "50_first_uses.sql").read_bytes()).hexdigest()[:12]
-
-
-def _described(folder: Path, clusters: Sequence[str] | None = None) -> dict[str, Baseline]:
-    """The usable baselines in *folder* by cluster."""
-    found: dict[str, Baseline] = {}
-    for path in sorted(folder.glob("*.parquet")):
-        try:
-            file = pq.ParquetFile(path)
-            about = json.loads((file.schema_arrow.metadata or {}).get(_METADATA, b"{}"))
-        except (OSError, pa.ArrowInvalid, ValueError):
-            continue
-        if about.get("format") == _format() and (clusters is None or about["cluster"] in clusters):
-            found[about["cluster"]] = Baseline(
-                about["cluster"],
-                about["version"],
-                datetime.fromisoformat(about["since"]) if about["since"] else None,
-                timedelta(seconds=about["window_seconds"]) if about["window_seconds"] else None,
-                datetime.fromisoformat(about["learnt_at"]),
-                file.metadata.num_rows,
-            )
-    return found
-
-
-def _write(
-    lake: Lake,
-    facts: pa.Table,
-    version: int,
-    since: datetime | None,
-    window: timedelta | None,
-    clusters: Sequence[str],
-    began: float,
-) -> list[Baseline]:
-    folder = lake.folder / FOLDER
-    make_folder(folder.absolute())
-    facts = facts.select(SCHEMA.names).cast(SCHEMA)
-    learnt_at = datetime.now(UTC)
-    written = []
-    for cluster in clusters:
-        about = {
-            "format": _format(),
-            "cluster": cluster,
-            "version": version,
-            "since": since.isoformat() if since else None,
-            "window_seconds": window.total_seconds() if window else None,
-            "learnt_at": learnt_at.isoformat(),
-        }
-        part = facts.filter(pc.equal(facts["cluster"], cluster))
-        _replace(folder / _file(cluster), part, about)
-        seconds = time.perf_counter() - began
-        written.append(Baseline(cluster, version, since, window, learnt_at, part.num_rows, seconds))
-    return written
-
-
-def _replace(path: Path, facts: pa.Table, about: Mapping[str, object]) -> None:
-    """Write a file whole or not at all: a reader sees the old one or the new one."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    metadata = {_METADATA: json.dumps(about).encode()}
-    try:
-        pq.write_table(facts.replace_schema_metadata(metadata), temporary, compression="zstd")
-        sync(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync(path.parent)

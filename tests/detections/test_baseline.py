@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ashiato.cli import run as cli
 from detections import baseline, rarity
+from detections.baseline_files import FOLDER
 from detections.catalog import choose, load_catalog
 from detections.views import create_views
 from ingest.rows import rows
@@ -150,7 +151,7 @@ def test_a_new_cluster_has_to_be_learnt_first(lake: Lake) -> None:
     baseline.learn(lake, None)
     assert sorted(item.cluster for item in baseline.described(lake)) == ["edge/../x", "prod"]
     assert {path.parent for path in lake.folder.rglob("*.parquet") if "prod.parquet" in path.name} == {
-        lake.folder / baseline.FOLDER
+        lake.folder / FOLDER
     }
 
 
@@ -159,7 +160,7 @@ def test_a_broken_or_foreign_file_is_no_baseline(lake: Lake) -> None:
     put(lake, [use(0)])
     assert baseline.stored(lake) is None
     baseline.learn(lake, None)
-    path = lake.folder / baseline.FOLDER / "prod.parquet"
+    path = lake.folder / FOLDER / "prod.parquet"
     pq.write_table(pq.read_table(path).replace_schema_metadata(None), path)
     assert baseline.stored(lake) is None
 
@@ -178,7 +179,7 @@ def test_a_baseline_of_a_lake_that_was_made_anew_is_not_used(lake: Lake) -> None
     other = Lake.open(lake.folder.parent / "other", create=True)
     put(other, [use(0)])
     (other.folder / "_ashiato").mkdir()
-    (lake.folder / baseline.FOLDER).rename(other.folder / baseline.FOLDER)
+    (lake.folder / FOLDER).rename(other.folder / FOLDER)
 
     assert baseline.stored(other) is None
 
@@ -194,7 +195,7 @@ def test_learning_again_replaces_the_file_and_leaves_nothing_beside_it(lake: Lak
 
     assert (old.version, new.version) == (lake.version() - 1, lake.version())
     assert new.facts == 2 * old.facts
-    assert [path.name for path in (lake.folder / baseline.FOLDER).iterdir()] == ["prod.parquet"]
+    assert [path.name for path in (lake.folder / FOLDER).iterdir()] == ["prod.parquet"]
 
 
 def test_a_window_leaves_out_what_lies_before(lake: Lake) -> None:
