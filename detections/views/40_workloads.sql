@@ -1,24 +1,45 @@
+CREATE MACRO pod_paths() AS [
+    '$.spec', '$.template.spec', '$.spec.template.spec', '$.spec.jobTemplate.spec.template.spec',
+    '$.metadata.ownerReferences[0].kind', '$.metadata.ownerReferences[0].name', '$.metadata.annotations."kubernetes.io/config.mirror"'
+];
+
 -- The pod spec of every write of every workload, at whoever wrote the workload: pods, templates of every kind
 -- (unknown custom resources with a template too), and ephemeral containers. pod_spec: the spec as stored where
--- the level shows it, else the spec or patch as sent.
+-- the level shows it, else the spec or patch as sent. owner_*: the controller that a pod belongs to, as written.
+-- The bodies stay behind: what rules share is kept, and whole objects are ten times what anybody reads of them.
 CREATE VIEW pod_specs AS
-WITH found AS (
-    SELECT *,
-           CASE
-               WHEN resource = 'pods' THEN '$.spec'
-               WHEN resource = 'podtemplates' THEN '$.template.spec'
-               WHEN resource = 'cronjobs' THEN '$.spec.jobTemplate.spec.template.spec'
-               WHEN json_type(document, '$.spec.template.spec') = 'OBJECT' THEN '$.spec.template.spec'
-               WHEN json_type(document, '$.spec.jobTemplate.spec.template.spec') = 'OBJECT' THEN '$.spec.jobTemplate.spec.template.spec'
-           END AS spec_path
+WITH written AS (
+    SELECT *
     FROM written_documents
     WHERE (subresource IS NULL OR (resource = 'pods' AND subresource = 'ephemeralcontainers'))
-      AND resource NOT IN ('secrets', 'configmaps', 'events', 'leases', 'roles', 'clusterroles', 'rolebindings', 'clusterrolebindings')
+      AND (resource IN ('pods', 'podtemplates', 'deployments', 'daemonsets', 'statefulsets', 'replicasets', 'replicationcontrollers', 'jobs', 'cronjobs')
+           -- Other kinds of the built-in groups have no template; which group it is, the server decides.
+           OR (api_group IS NOT NULL AND contains(api_group, '.') AND NOT ends_with(api_group, '.k8s.io')))
+),
+-- Every body is parsed once, for all that is read of it.
+parsed AS (
+    SELECT * EXCLUDE (document, merged, request_object, response_object),
+           json_extract(document, pod_paths()) AS sent, json_extract(merged, pod_paths()) AS stored
+    FROM written
+),
+placed AS (
+    SELECT *,
+           CASE
+               WHEN resource = 'pods' THEN 1
+               WHEN resource = 'podtemplates' THEN 2
+               WHEN resource = 'cronjobs' THEN 4
+               WHEN resource IN ('deployments', 'daemonsets', 'statefulsets', 'replicasets', 'replicationcontrollers', 'jobs') THEN 3
+               WHEN json_type(sent[3]) = 'OBJECT' THEN 3
+               WHEN json_type(sent[4]) = 'OBJECT' THEN 4
+           END AS place
+    FROM parsed
 )
-SELECT * EXCLUDE (spec_path),
-       CAST(coalesce(json_extract(merged, spec_path), json_extract(document, spec_path)) AS VARCHAR) AS pod_spec
-FROM found
-WHERE spec_path IS NOT NULL AND json_type(document, spec_path) = 'OBJECT';
+SELECT * EXCLUDE (sent, stored, place),
+       coalesce(stored[5], sent[5]) ->> '$' AS owner_kind, coalesce(stored[6], sent[6]) ->> '$' AS owner_name,
+       coalesce(stored[7], sent[7]) IS NOT NULL AS is_mirror,
+       CAST(coalesce(stored[place], sent[place]) AS VARCHAR) AS pod_spec
+FROM placed
+WHERE place IS NOT NULL AND json_type(sent[place]) = 'OBJECT';
 
 -- One row per container of those, init and ephemeral ones included.
 CREATE VIEW containers AS

@@ -8,13 +8,11 @@ WITH specs AS (
     SELECT cluster, event_id, request_received_at, user_name, user_groups, impersonated_user_name, service_account_namespace, service_account_name,
            source_ip, verb, resource, subresource, namespace, object_name, response_code, applied, pod_spec,
            outcome(applied, response_code, decision, response_message) AS outcome_words,
-           json_extract_string(coalesce(merged, document), '$.metadata.ownerReferences[0].kind') AS owner_kind,
-           json_extract_string(coalesce(merged, document), '$.metadata.ownerReferences[0].name') AS owner_name,
+           owner_kind, owner_name,
            coalesce(impersonated_user_name IS NULL AND verb = 'create' AND (
                (resource IN ('pods', 'replicasets', 'jobs') AND is_built_in_controller(service_account_namespace, service_account_name))
                OR (resource IN ('pods', 'replicasets', 'jobs') AND is_control_plane(user_name, user_groups, source_ip))), false) AS from_template,
-           coalesce(resource = 'pods' AND is_node(user_name, user_groups)
-                    AND json_extract_string(coalesce(merged, document), '$.metadata.annotations."kubernetes.io/config.mirror"') IS NOT NULL, false) AS is_mirror
+           coalesce(resource = 'pods' AND is_node(user_name, user_groups) AND is_mirror, false) AS is_mirror
     FROM pod_specs
 ),
 authors AS (SELECT DISTINCT cluster, namespace, object_name AS author_name FROM specs WHERE NOT from_template)

@@ -30,6 +30,7 @@ def shown(folder: Path, query: str, *events: dict[str, Any]) -> list[dict[str, A
 
 
 def write(verb: str, resource: str, body: Any, number: int = 0, group: str = "", **fields: Any) -> dict[str, Any]:
+    group = group or ("argoproj.io" if resource == "rollouts" else "")
     code = 201 if verb == "create" else 200
     reference = {"resource": resource, "namespace": "shop", "name": "web", "apiGroup": group or REMOVE}
     own = {
