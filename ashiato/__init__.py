@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ashiato.session import OpenLake
     from detections.engine import Run
+    from detections.reports.risk import Risk
     from detections.rule import Rule
 
-__all__ = ["detect", "open_lake", "report", "rules"]
+__all__ = ["detect", "open_lake", "report", "risk", "rules"]
 
 
 def open_lake(location: str | Path) -> OpenLake:
@@ -62,6 +63,39 @@ def report(run: Run, form: str = "table") -> str:
     from ashiato import judge
 
     return judge.report(run, form)
+
+
+def risk(
+    lake: OpenLake,
+    *,
+    by: str = "identity",
+    last: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    top: int | None = None,
+    half_life: str = "24h",
+    stored: bool | None = None,
+    clusters: list[str] | None = None,
+    suppressions: str | Path | None = None,
+) -> Risk:
+    """Findings added up by identity, workload, source or namespace: ``.scores`` with their reasons, ``.to_pandas()``.
+
+    Without a time range the findings kept in the lake are added up (``stored=True``: also with one).
+    """
+    from ashiato import judge
+    from lake.timerange import TimeRange, parse_duration
+
+    return judge.risk(
+        lake.lake,
+        TimeRange.parse(last, since, until),
+        by=by,
+        top=top,
+        half_life=parse_duration(half_life),
+        stored=stored,
+        clusters=clusters,
+        suppressions=judge.suppressions(Path(suppressions) if suppressions else None),
+        live=last is not None,
+    )
 
 
 def rules(rule_ids: list[str] | None = None, *, severity: str | None = None) -> list[Rule]:

@@ -24,6 +24,7 @@ COMMANDS = {
     "quarantine": "ashiato.commands.collect",
     "detect": "ashiato.commands.detect",
     "rules": "ashiato.commands.detect",
+    "risk": "ashiato.commands.risk",
     "baseline": "ashiato.commands.baseline",
     "suppressions": "ashiato.commands.suppressions",
     "sql": "ashiato.commands.explore",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,8 +15,11 @@ from detections.engine import Failed, Run
 from detections.engine import detect as run_rules
 from detections.reports import html, jsonl, markdown, text
 from detections.reports import json as json_report
+from detections.reports.risk import Risk
+from detections.risk import HALF_LIFE, By, score
 from detections.rule import Rule, RuleInvalid
-from detections.suppression import Suppression, apply
+from detections.stored_findings import stored_findings
+from detections.suppression import State, Suppression, apply, marked
 from detections.suppression_file import load_suppressions
 from lake.delta import Lake
 from lake.errors import UsageError
@@ -82,6 +85,42 @@ def suppressions(
 def suppress(run: Run, entries: Sequence[Suppression]) -> Run:
     """*run* with the findings marked that *entries* cover today (UTC); as it is when there are none."""
     return apply(run, entries, datetime.now(UTC).date()) if entries else run
+
+
+def risk(
+    lake: Lake,
+    time_range: TimeRange = TimeRange(),
+    *,
+    by: str = "identity",
+    top: int | None = None,
+    half_life: timedelta = HALF_LIFE,
+    stored: bool | None = None,
+    clusters: Sequence[str] | None = None,
+    folders: Sequence[Path] = (),
+    suppressions: Sequence[Suppression] = (),
+    live: bool = False,
+) -> Risk:
+    """Scores of the findings of *time_range*; ``stored`` None: those kept in the lake when no range is given.
+
+    Age counts to the end of the range; of an open one to the newest event, or for a ``live`` one to now.
+    UsageError for a half-life of nothing.
+    """
+    if not half_life:
+        raise UsageError("half-life-invalid", "a half-life must last some time", "write 24h, 7d or more")
+    now = datetime.now(UTC)
+    ranged = time_range.since is not None or time_range.until is not None
+    found = stored_findings(lake, time_range, clusters) if stored or (stored is None and not ranged) else []
+    origin = "kept in the lake"
+    if not found and not stored:
+        found = judge(lake, load_catalog(folders), time_range, clusters=clusters).findings
+        origin = "of a run over all events" if not ranged else "of a run over the range"
+    active = [entry for entry in suppressions if entry.state(now.date()) is not State.EXPIRED]
+    found = marked(found, active)
+    newest = max((file.until for file in lake.files(clusters=clusters) if file.until), default=now)
+    at = time_range.until or (now if live else newest)
+    scores = score(found, at, By(by), half_life)
+    hidden = sum(finding.suppressed is not None for finding in found)
+    return Risk(By(by), at, half_life, origin, len(found) - hidden, hidden, len(scores), tuple(scores[:top]))
 
 
 def report(run: Run, form: str = "table") -> str:

@@ -11,13 +11,18 @@ import jinja2
 from detections.engine import Run
 from detections.reports import suppressed, wording
 
-_TEMPLATE = Path(__file__).with_name("page.html.jinja")
+_FOLDER = Path(__file__).parent
 
 
 def render(run: Run, *, lake: str | None = None) -> str:
     """The page. Everything is escaped by the template engine, what is invisible is made visible before."""
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     environment.filters.update(
         visible=wording.visible,
@@ -35,7 +40,7 @@ def render(run: Run, *, lake: str | None = None) -> str:
         time=_time,
         words=lambda text: " ".join(str(text).split()),
     )
-    page = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+    page = environment.get_template("page.html.jinja").render(
         run=run,
         headline=wording.headline(run),
         coverage=wording.coverage(run),
