@@ -6,6 +6,7 @@ CREATE MACRO pod_paths() AS [
 -- The pod spec of every write of every workload, at whoever wrote the workload: pods, templates of every kind
 -- (unknown custom resources with a template too), and ephemeral containers. pod_spec: the spec as stored where
 -- the level shows it, else the spec or patch as sent. owner_*: the controller that a pod belongs to, as written.
+-- sent: for a patch, the spec in the document itself.
 -- The bodies stay behind: what rules share is kept, and whole objects are ten times what anybody reads of them.
 CREATE VIEW pod_specs AS
 WITH written AS (
@@ -37,7 +38,8 @@ placed AS (
 SELECT * EXCLUDE (sent, stored, place),
        coalesce(stored[5], sent[5]) ->> '$' AS owner_kind, coalesce(stored[6], sent[6]) ->> '$' AS owner_name,
        coalesce(stored[7], sent[7]) IS NOT NULL AS is_mirror,
-       CAST(coalesce(stored[place], sent[place]) AS VARCHAR) AS pod_spec
+       CAST(coalesce(stored[place], sent[place]) AS VARCHAR) AS pod_spec,
+       CASE WHEN form <> 'object' THEN CAST(sent[place] AS VARCHAR) END AS sent
 FROM placed
 WHERE place IS NOT NULL AND json_type(sent[place]) = 'OBJECT';
 

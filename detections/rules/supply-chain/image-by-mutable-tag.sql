@@ -25,4 +25,4 @@ triage:
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
        who || ' wrote ' || workload || ' with ' || image || outcome_words AS detail
 FROM workload_containers
-WHERE authored AND NOT contains(image, '@sha256:') AND (ends_with(image, ':latest') OR NOT regexp_matches(image, ':[^/]+$'))
+WHERE authored AND image_tag(image) = 'latest'

@@ -34,5 +34,7 @@ SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name
        who || ' wrote ' || workload || ' with the image ' || image || outcome_words AS detail
 FROM workload_containers
 WHERE image IS NOT NULL
-  -- A prefix ends at a slash, at a tag or at a digest: registry.example does not allow registry.example.evil.
-  AND len(list_filter($allowed_images, lambda allowed: image = allowed OR (starts_with(image, rtrim(allowed, '/')) AND substr(image, length(rtrim(allowed, '/')) + 1, 1) IN ('/', ':', '@')))) = 0
+  -- Whole steps of the name count: registry.example allows neither registry.example.evil nor registry.example:5000.
+  AND NOT list_contains($allowed_images, image)
+  AND len(list_filter($allowed_images, lambda allowed:
+          starts_with(image_repository(image) || '/', rtrim(allowed, '/') || '/') OR starts_with(image_repository(image) || '/', image_repository(rtrim(allowed, '/')) || '/'))) = 0

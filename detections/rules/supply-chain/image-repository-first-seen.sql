@@ -24,7 +24,7 @@ triage:
   - Where does the image come from, and who built it?
 ---*/
 WITH images AS (
-    SELECT *, regexp_replace(regexp_replace(image, '@.*$', ''), ':[^/:]*$', '') AS repository FROM workload_containers WHERE image IS NOT NULL AND applied
+    SELECT *, image_repository(image) AS repository FROM workload_containers WHERE image IS NOT NULL AND applied
 ),
 ranked AS (
     SELECT *, row_number() OVER (PARTITION BY cluster, namespace, repository ORDER BY request_received_at, event_id) AS place,

@@ -25,8 +25,8 @@ triage:
   - What did the new pods do with their service account?
 ---*/
 WITH images AS (
-    SELECT *, regexp_replace(regexp_replace(image, '@.*$', ''), ':[^/:]*$', '') AS repository,
-           lag(regexp_replace(regexp_replace(image, '@.*$', ''), ':[^/:]*$', '')) OVER (
+    SELECT *, image_repository(image) AS repository,
+           lag(image_repository(image)) OVER (
                PARTITION BY cluster, resource, namespace, object_name, container_name ORDER BY request_received_at, event_id) AS earlier_repository
     FROM workload_containers
     WHERE image IS NOT NULL AND applied AND authored AND resource <> 'pods' AND subresource IS NULL

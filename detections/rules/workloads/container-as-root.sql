@@ -28,7 +28,7 @@ triage:
   - Delete the workload; treat its node as taken until shown otherwise.
 ---*/
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
-       CASE WHEN NOT applied OR NOT authored THEN 'informational' END AS severity,
-       who || ' wrote ' || workload || ' with ' || container_kind || ' ' || container_name || concat_ws(' and', CASE WHEN as_root THEN ' as user 0' END, CASE WHEN may_escalate THEN ' allowed to gain privileges' END) || outcome_words AS detail
-FROM workload_containers
-WHERE as_root OR may_escalate
+       'informational' AS severity,
+       who || ' wrote ' || workload || ' with ' || container || CASE risk WHEN 'run_as_root' THEN ' as user 0' ELSE ' allowed to gain privileges' END || outcome_words AS detail
+FROM pod_risks
+WHERE risk IN ('run_as_root', 'allow_escalation')

@@ -30,5 +30,5 @@ SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name
        CASE WHEN NOT applied OR NOT authored THEN 'low' END AS severity,
        who || ' wrote ' || workload || ' with the image ' || coalesce(image, '') || coalesce(' and the command ' || nullif(command_line[:80], ''), '') || outcome_words AS detail
 FROM workload_containers
-WHERE regexp_matches(lower(coalesce(image, '') || ' ' || container_name || ' ' || coalesce(command_line, '')),
+WHERE regexp_matches(lower(coalesce(image, '') || ' ' || container_name || ' ' || coalesce(command_line, '') || ' ' || coalesce(environment, '')),
                      'xmrig|xmr-stak|\bminerd\b|cpuminer|ethminer|cgminer|bfgminer|nbminer|lolminer|phoenixminer|t-rex.*stratum|stratum\+(tcp|ssl|tls)|stratum2|cryptonight|randomx|nanopool|supportxmr|minexmr|moneroocean|dero-?miner|kinsing|kdevtmpfsi|--donate-level|monerohash|hashvault|c3pool|nicehash')

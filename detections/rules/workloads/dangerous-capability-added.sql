@@ -29,9 +29,10 @@ triage:
 ---*/
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
        CASE WHEN NOT applied OR NOT authored THEN 'low'
-            WHEN NOT list_has_any(capabilities, ['ALL', 'SYS_ADMIN', 'SYS_PTRACE', 'SYS_MODULE', 'SYS_RAWIO', 'SYS_BOOT', 'BPF', 'PERFMON', 'DAC_READ_SEARCH', 'MAC_ADMIN', 'MAC_OVERRIDE', 'SYSLOG'])
-                THEN 'medium' END AS severity,
-       who || ' wrote ' || workload || ' with capabilities ' || array_to_string(capabilities, ', ') || ' for the ' || container_kind || ' ' || container_name || outcome_words AS detail
-FROM workload_containers
-WHERE list_has_any(capabilities, ['ALL', 'SYS_ADMIN', 'SYS_PTRACE', 'SYS_MODULE', 'SYS_RAWIO', 'SYS_BOOT', 'BPF', 'PERFMON', 'DAC_READ_SEARCH', 'DAC_OVERRIDE',
-                                  'MAC_ADMIN', 'MAC_OVERRIDE', 'SYSLOG', 'NET_ADMIN', 'SYS_TIME', 'SYS_CHROOT', 'LINUX_IMMUTABLE'])
+            WHEN value IN ('DAC_OVERRIDE', 'NET_ADMIN', 'SYS_TIME', 'SYS_CHROOT', 'LINUX_IMMUTABLE', 'IPC_OWNER') THEN 'medium' END AS severity,
+       who || ' wrote ' || workload || ' with the capability ' || value || ' for the ' || container || outcome_words AS detail
+FROM pod_risks
+-- The rest is what Pod Security's baseline lets a container add, or what stays within it.
+WHERE risk = 'capability' AND value IN (
+    'ALL', 'SYS_ADMIN', 'SYS_PTRACE', 'SYS_MODULE', 'SYS_RAWIO', 'SYS_BOOT', 'BPF', 'PERFMON', 'DAC_READ_SEARCH', 'MAC_ADMIN', 'MAC_OVERRIDE', 'SYSLOG',
+    'CHECKPOINT_RESTORE', 'DAC_OVERRIDE', 'NET_ADMIN', 'SYS_TIME', 'SYS_CHROOT', 'LINUX_IMMUTABLE', 'IPC_OWNER')

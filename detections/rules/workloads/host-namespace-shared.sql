@@ -28,16 +28,15 @@ triage:
   - Delete the workload; treat its node as taken until shown otherwise.
 ---*/
 WITH shared AS (
-    SELECT *, json_extract_string(pod_spec, '$.hostPID') = 'true' AS pid, json_extract_string(pod_spec, '$.hostIPC') = 'true' AS ipc,
-           json_extract_string(pod_spec, '$.hostNetwork') = 'true' AS network,
-           list_has_any(json_extract_string(pod_spec, '$.*[*].securityContext.privileged'), ['true'])
-               OR list_has_any(json_extract_string(pod_spec, '$.*[*].securityContext.capabilities.add[*]'), ['SYS_PTRACE', 'CAP_SYS_PTRACE', 'SYS_ADMIN', 'CAP_SYS_ADMIN', 'ALL'])
-               OR regexp_matches(pod_spec, 'nsenter|/proc/1/') AS powerful
-    FROM workloads
-    WHERE contains(pod_spec, '"hostPID":true') OR contains(pod_spec, '"hostIPC":true') OR contains(pod_spec, '"hostNetwork":true')
+    SELECT *, reaches_out OR bool_or(risk = 'privileged' OR risk = 'capability' AND value IN ('ALL', 'SYS_ADMIN', 'SYS_PTRACE')) OVER (PARTITION BY cluster, event_id) AS powerful
+    FROM pod_risks
 )
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
-       CASE WHEN NOT applied OR NOT authored THEN 'low' WHEN NOT (coalesce(pid, false) AND powerful) THEN 'medium' END AS severity,
-       who || ' wrote ' || workload || ' with ' || concat_ws(', ', CASE WHEN pid THEN 'hostPID' END, CASE WHEN ipc THEN 'hostIPC' END, CASE WHEN network THEN 'hostNetwork' END) || outcome_words AS detail
+       CASE WHEN NOT applied OR NOT authored THEN 'low'
+            WHEN risk = 'host_pid' AND powerful THEN 'high'
+            -- Agents of networks and monitoring share with every node by design, and alone cannot touch what they see.
+            WHEN resource = 'daemonsets' THEN 'low'
+            ELSE 'medium' END AS severity,
+       who || ' wrote ' || workload || ' with ' || CASE risk WHEN 'host_pid' THEN 'hostPID' WHEN 'host_ipc' THEN 'hostIPC' ELSE 'hostNetwork' END || outcome_words AS detail
 FROM shared
-WHERE pid OR ipc OR network
+WHERE risk IN ('host_pid', 'host_ipc', 'host_network')

@@ -27,13 +27,25 @@ triage:
   - What else did this identity write, and did a pod of it run (timeline of the namespace)?
   - Delete the workload; treat its node as taken until shown otherwise.
 ---*/
+WITH weighed AS (
+    SELECT *,
+           -- A directory counts with what lies below it: /var holds the kubelet's files.
+           coalesce(value IN ('/', '/var', '/var/lib', '/var/run', '/run', '/home', '/usr', '/usr/lib', '/usr/bin', '/usr/sbin', '/usr/local', '/usr/local/bin',
+                              '/opt', '/opt/cni', '/lib', '/lib64', '/bin', '/sbin', '/etc', '/dev', '/sys', '/boot')
+                    OR regexp_matches(value, '^/(root|proc)(/|$)|^/etc/(kubernetes|cni|ssh|shadow|passwd|sudoers|cron|systemd|ld\.so|rancher|containerd|docker|init\.d|profile|pam\.d)'
+                        || '|^/var/lib/(kubelet|etcd|docker|containerd|containers|rancher|k0s|cloud|cni|kube)|^/home/[^/]+(/\.ssh)?(/|$)|^/(var/)?run/(containerd|crio|docker|k3s|k0s|dockershim|podman|systemd|dbus)'
+                        || '|^/opt/cni/bin|^/(usr/)?lib/systemd|^/var/spool/cron|^/sys/(kernel|fs/bpf|module|firmware)|^/dev/(mem|kmem|sd|nvme|vd|xvd|dm-|mapper|disk)|\.sock$|\.\.'), false)
+           OR regexp_matches(value, '^/?[A-Za-z]:') AS takes_node
+    FROM pod_risks
+    WHERE risk = 'host_path'
+)
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
        CASE WHEN NOT applied OR NOT authored THEN 'low'
-            WHEN read_only AND NOT regexp_matches(path, '\.sock$')
-                OR NOT (path IN ('/', '/etc', '/root', '/home', '/proc', '/sys', '/var', '/var/lib', '/var/run', '/run', '/boot', '/usr', '/opt', '/lib', '/bin', '/sbin')
-                      OR contains(path, '..') OR regexp_matches(path, '(docker|containerd|crio|cri-dockerd|podman)[^/]*\.sock|^/var/lib/(kubelet|etcd|docker|containerd|kube)|^/etc/(kubernetes|cni|ssh|shadow|sudoers|cron|systemd)|^/root/|^/home/|^/proc/|^/run/(containerd|crio|docker)'))
-                THEN 'medium' END AS severity,
-       who || ' wrote ' || workload || ' with ' || path || ' of its node as volume ' || coalesce(volume_name, '') || CASE WHEN read_only THEN ' (read-only)' ELSE '' END || outcome_words AS detail
-FROM host_paths
-WHERE path IN ('/', '/home', '/usr', '/opt', '/lib', '/bin', '/sbin', '/tmp') OR contains(path, '..')
-   OR regexp_matches(path, '^/(etc|root|proc|sys|boot|dev|run|var|home)(/|$)') AND NOT regexp_matches(path, '^/var/lib/[a-z0-9.-]+/(data|cache)(/|$)|^/dev/(shm|hugepages|dri|fuse|net)')
+            -- Nobody takes a node by reading, but its credentials; a socket is for writing however it is mounted.
+            WHEN read_only AND resource = 'daemonsets' AND NOT ends_with(value, '.sock') THEN 'low'
+            WHEN NOT takes_node OR read_only AND NOT ends_with(value, '.sock') THEN 'medium' END AS severity,
+       who || ' wrote ' || workload || ' with ' || value || ' of its node' || CASE WHEN read_only THEN ', read-only' ELSE '' END || outcome_words AS detail
+FROM weighed
+WHERE takes_node OR value = '/tmp'
+   OR regexp_matches(value, '^/(etc|sys|boot|dev|run|var|home)(/|$)')
+      AND NOT regexp_matches(value, '^/var/lib/[a-z0-9.-]+/(data|cache)(/|$)|^/dev/(shm|hugepages|dri|fuse|net)(/|$)|^/etc/(localtime|machine-id|os-release|hostname|ssl/certs|ca-certificates|pki/ca-trust)(/|$)')

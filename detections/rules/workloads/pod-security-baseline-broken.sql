@@ -31,32 +31,13 @@ triage:
   - What else did this identity write, and did a pod of it run (timeline of the namespace)?
   - Delete the workload; treat its node as taken until shown otherwise.
 ---*/
-WITH broken AS (
-    SELECT *, concat_ws(', ',
-        CASE WHEN seccomp = 'Unconfined' THEN 'seccomp unconfined' END,
-        CASE WHEN apparmor = 'Unconfined' THEN 'AppArmor unconfined' END,
-        CASE WHEN proc_mount = 'Unmasked' THEN 'an unmasked /proc' END,
-        CASE WHEN json_extract_string(selinux, '$.user') IS NOT NULL OR json_extract_string(selinux, '$.role') IS NOT NULL
-                  OR coalesce(json_extract_string(selinux, '$.type'), 'container_t') NOT IN ('container_t', 'container_init_t', 'container_kvm_t', 'container_engine_t') THEN 'SELinux settings of its own' END,
-        CASE WHEN len(host_ports) > 0 THEN 'host ports ' || array_to_string(host_ports, ', ') END) AS what
-    FROM workload_containers
-    WHERE seccomp = 'Unconfined' OR apparmor = 'Unconfined' OR proc_mount = 'Unmasked' OR selinux IS NOT NULL OR len(host_ports) > 0
-),
-pods AS (
-    SELECT *, concat_ws(', ',
-        CASE WHEN json_extract_string(pod_spec, '$.securityContext.sysctls[0].name') IS NOT NULL
-                  AND len(list_filter(json_extract_string(pod_spec, '$.securityContext.sysctls[*].name'), lambda name: NOT list_contains($safe_sysctls, name))) > 0 THEN 'unsafe sysctls' END,
-        CASE WHEN json_extract(pod_spec, '$.volumes[*].gitRepo')[1] IS NOT NULL THEN 'a gitRepo volume' END,
-        CASE WHEN json_extract(pod_spec, '$.volumes[*].flexVolume')[1] IS NOT NULL THEN 'a flexVolume' END) AS what
-    FROM workloads
-    WHERE contains(pod_spec, '"sysctls"') OR contains(pod_spec, '"gitRepo"') OR contains(pod_spec, '"flexVolume"')
-)
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
-       CASE WHEN NOT applied OR NOT authored OR what LIKE 'host ports%' THEN 'low' END AS severity,
-       who || ' wrote ' || workload || ' with ' || what || ' for the ' || container_kind || ' ' || container_name || outcome_words AS detail
-FROM broken WHERE what <> ''
-UNION ALL
-SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
-       CASE WHEN NOT applied OR NOT authored THEN 'low' END AS severity,
-       who || ' wrote ' || workload || ' with ' || what || outcome_words AS detail
-FROM pods WHERE what <> ''
+       CASE WHEN NOT applied OR NOT authored OR risk IN ('host_port', 'host_address') THEN 'low' END AS severity,
+       who || ' wrote ' || workload || ' with ' || CASE risk
+               WHEN 'seccomp' THEN 'seccomp unconfined' WHEN 'apparmor' THEN 'AppArmor unconfined' WHEN 'proc_mount' THEN 'procMount ' || value
+               WHEN 'selinux' THEN 'SELinux settings of its own' WHEN 'host_port' THEN 'the host port ' || value
+               WHEN 'host_address' THEN 'a probe or hook to ' || value WHEN 'sysctl' THEN 'the sysctl ' || value ELSE 'a volume of type ' || value END
+           || coalesce(' for the ' || container, '') || outcome_words AS detail
+FROM pod_risks
+WHERE risk IN ('seccomp', 'apparmor', 'proc_mount', 'selinux', 'host_port', 'host_address', 'volume_type')
+   OR risk = 'sysctl' AND NOT list_contains($safe_sysctls, value)

@@ -29,7 +29,6 @@ triage:
 ---*/
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
        CASE WHEN NOT applied OR NOT authored THEN 'low' END AS severity,
-       who || ' wrote ' || workload || ' with the ' || CASE WHEN host_process THEN 'host process ' ELSE 'privileged ' END || container_kind || ' ' || container_name
-           || ' (' || coalesce(image, 'no image') || ')' || outcome_words AS detail
-FROM workload_containers
-WHERE privileged OR coalesce(host_process, false)
+       who || ' wrote ' || workload || ' with ' || CASE risk WHEN 'host_process' THEN 'the host process ' ELSE 'the privileged ' END || container || outcome_words AS detail
+FROM pod_risks
+WHERE risk IN ('privileged', 'host_process')

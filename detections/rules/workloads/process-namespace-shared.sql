@@ -28,5 +28,5 @@ triage:
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
        CASE WHEN NOT applied OR NOT authored THEN 'informational' END AS severity,
        who || ' wrote ' || workload || ' with shareProcessNamespace' || outcome_words AS detail
-FROM workloads
-WHERE contains(pod_spec, '"shareProcessNamespace":true') AND json_extract_string(pod_spec, '$.shareProcessNamespace') = 'true'
+FROM pod_risks
+WHERE risk = 'share_process_namespace'

@@ -29,9 +29,10 @@ triage:
 WITH told AS (
     SELECT *, CASE
         WHEN regexp_matches(command_line, '/dev/(tcp|udp)/|\b(nc|ncat|netcat)\b[^|;]*\s(-[a-z]*e|--exec|-c)\b|mkfifo .*\b(nc|ncat|netcat|openssl)\b|socat .*(exec|system):|bash -i >&|pty\.spawn|socket\.socket\(.*(subprocess|os\.dup2)|0<&\d+-?;') THEN 'a reverse shell'
-        WHEN regexp_matches(command_line, '(curl|wget)\b[^;&]*\|\s*(ba|z|da)?sh\b|(ba|z|da)?sh\s+(-c\s+)?["'']?\$?\(\s*(curl|wget)|(curl|wget)\b.*(&&|;)\s*chmod\s+(\+x|[0-7]+)') THEN 'a download run as a program'
-        WHEN regexp_matches(command_line, 'base64\s+(-d|--decode|-D)[^|]*\|\s*(ba|z|da)?sh\b|\|\s*base64\s+(-d|--decode)|eval\s+.*base64|python[0-9.]*\s+-c\s+.*(b64decode|exec\()') THEN 'hidden code'
+        WHEN regexp_matches(command_line, '(curl|wget)\b[^;&]*\|\s*(sudo\s+)?([a-z/]*/)?(ba|z|da|a)?sh\b|(ba|z|da|a)?sh\s+(-c\s+)?["'']?(\$|<)?\(\s*(curl|wget)|(curl|wget)\b.*(&&|;)\s*chmod\s+([a-z]*\+x|[0-7]+)') THEN 'a download run as a program'
+        WHEN regexp_matches(command_line, 'base64\s+(-d|--decode|-D)[^|]*\|\s*(sudo\s+)?([a-z/]*/)?(ba|z|da|a)?sh\b|\|\s*base64\s+(-d|--decode)|eval\s+.*base64|python[0-9.]*\s+-c\s+.*(b64decode|exec\()') THEN 'hidden code'
         WHEN regexp_matches(command_line, '\bnsenter\b.*(-t|--target)[ =]?1\b|\bchroot\s+/(host|mnt|node)|/proc/1/root|release_agent|core_pattern') THEN 'a way out of the container'
+        WHEN regexp_matches(command_line, 'serviceaccount/token\b[^;&]*\|[^;&]*\b(curl|wget|nc|ncat|socat)\b|\b(curl|wget)\b.*(@|=)/(var/)?run/secrets/kubernetes\.io/serviceaccount') THEN 'its service account''s token sent away'
         END AS what
     FROM workload_containers
     WHERE length(command_line) > 8

@@ -29,10 +29,17 @@ triage:
   - Compare the image with the real component's.
   - Who wrote it, and from where?
 ---*/
+WITH named AS (
+    SELECT *, regexp_replace(regexp_replace(object_name, '[*]$', ''), '(-[a-z0-9]{8,10})?-([a-z0-9]{5})?$', '') AS stem
+    FROM workload_containers
+    WHERE container_kind <> 'ephemeral container' AND image IS NOT NULL
+)
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
        CASE WHEN NOT applied OR NOT authored THEN 'low' END AS severity,
-       who || ' wrote ' || workload || ' with the image ' || coalesce(image, '') || outcome_words AS detail
-FROM workload_containers
-WHERE regexp_matches(object_name, '^(kube-?(proxy|apiserver|api-server|controller|scheduler|dns|system|flannel)|coredns|core-dns|etcd|calico|cilium|weave|aws-node|metrics-server|konnectivity|kubelet|node-?problem)')
-  AND container_kind = 'container'
-  AND len(list_filter($known_images, lambda known: starts_with(image, known))) = 0
+       who || ' wrote ' || workload || ' with the image ' || image || outcome_words AS detail
+FROM named
+WHERE (regexp_matches(object_name, '^(kube-?(proxy|apiserver|api-server|controller|scheduler|dns|system|flannel)|coredns|core-dns|etcd|calico|cilium|weave|aws-node|metrics-server|konnectivity|kubelet|node-?problem)')
+       -- A letter or two wrong, or in another order.
+       OR len(list_filter(['kube-proxy', 'kube-apiserver', 'kube-scheduler', 'kube-controller-manager', 'kube-flannel', 'metrics-server', 'calico-node', 'konnectivity-agent'],
+                          lambda component: damerau_levenshtein(stem, component) <= 2)) > 0)
+  AND len(list_filter($known_images, lambda known: starts_with(image_repository(image) || '/', rtrim(known, '/') || '/'))) = 0

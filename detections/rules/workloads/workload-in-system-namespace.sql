@@ -30,8 +30,7 @@ triage:
   - Compare name and image with the component it resembles.
 ---*/
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
-       CASE WHEN NOT applied OR NOT (verb = 'create' OR response_code = 201 OR resource = 'pods') THEN 'low' END AS severity,
+       CASE WHEN NOT applied OR coalesce(impersonated_user_name IS NULL AND service_account_namespace = namespace, false) OR NOT (verb = 'create' OR response_code = 201 OR resource = 'pods') THEN 'low' END AS severity,
        who || ' wrote ' || workload || outcome_words AS detail
 FROM workloads
 WHERE list_contains($system_namespaces, namespace) AND authored
-  AND NOT coalesce(impersonated_user_name IS NULL AND service_account_namespace = namespace, false)
