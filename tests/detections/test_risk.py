@@ -309,7 +309,7 @@ def test_a_notebook_gets_a_frame(dumped: Lake) -> None:
     assert list(frame["name"]) == ["192.0.2.10"]
     assert frame["score"][0] == pytest.approx(risk.scores[0].score)
     assert "192.0.2.10" in repr(risk)
-    assert "<article>" in risk._repr_html_()
+    assert "<article" in risk._repr_html_()
 
 
 def test_the_command_adds_up_by_what_is_asked(dumped: Lake, capsys: pytest.CaptureFixture[str]) -> None:
