@@ -79,7 +79,10 @@ def suppressions(
     path: Path | None, folders: Sequence[Path] = (), *, within_config: bool = False
 ) -> tuple[Suppression, ...]:
     """The entries of a suppressions file, none without one; SuppressionsInvalid with all that is wrong with it."""
-    return load_suppressions(path, read_catalog(folders).rules, within_config=within_config) if path else ()
+    if path is None:
+        return ()
+    catalog = read_catalog(folders)
+    return load_suppressions(path, catalog.rules, broken=catalog.problems, within_config=within_config)
 
 
 def suppress(run: Run, entries: Sequence[Suppression]) -> Run:
@@ -111,8 +114,11 @@ def risk(
     ranged = time_range.since is not None or time_range.until is not None
     found = stored_findings(lake, time_range, clusters) if stored or (stored is None and not ranged) else []
     origin = "kept in the lake"
+    failed: list[Failed] = []
     if not found and not stored:
-        found = judge(lake, load_catalog(folders), time_range, clusters=clusters).findings
+        chosen, broken = readable_rules(folders=folders)
+        run = judge(lake, chosen, time_range, clusters=clusters)
+        found, failed = run.findings, [*broken, *run.failed]
         origin = "of a run over all events" if not ranged else "of a run over the range"
     active = [entry for entry in suppressions if entry.state(now.date()) is not State.EXPIRED]
     found = marked(found, active)
@@ -120,7 +126,9 @@ def risk(
     at = time_range.until or (now if live else newest)
     scores = score(found, at, By(by), half_life)
     hidden = sum(finding.suppressed is not None for finding in found)
-    return Risk(By(by), at, half_life, origin, len(found) - hidden, hidden, len(scores), tuple(scores[:top]))
+    counted = len(found) - hidden
+    unable = tuple(item.rule_id for item in failed)
+    return Risk(By(by), at, half_life, origin, counted, hidden, len(scores), tuple(scores[:top]), unable)
 
 
 def report(run: Run, form: str = "table") -> str:

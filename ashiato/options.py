@@ -86,6 +86,7 @@ def suppressions_option(function: F) -> F:
         "--suppressions",
         "suppressions_file",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        envvar="ASHIATO_SUPPRESSIONS",
         metavar="FILE",
         help="YAML: findings that somebody answers for; they are marked and do not count.",
     )(function)

@@ -142,12 +142,19 @@ def reads(rule: Rule) -> bool:
 
 
 def history(rule: Rule, folder: Path | None, clusters: Sequence[str] | None = None) -> timedelta:
-    """How far before the asked range events must be read for *rule*: nothing where the baseline knows as much."""
-    if folder is None or not reads(rule):
-        return rule.needs.history
-    windows = [item.window for item in describe(folder, clusters).values()]
-    enough = all(window is None or window >= rule.needs.history for window in windows)
-    return timedelta() if enough else rule.needs.history
+    """How far before the asked range events must be read for *rule*: not at all where the baseline knows as much.
+
+    Where there is no baseline, a window more than the rule asks for: of exactly seven days' history the first
+    events of a range would have a moment less than seven days before them, and never be judged.
+    """
+    wanted = rule.needs.history
+    if not wanted:
+        return wanted
+    if folder is not None and reads(rule):
+        windows = [item.window for item in describe(folder, clusters).values()]
+        if all(window is None or window >= wanted for window in windows):
+            return timedelta()
+    return wanted + rule.window
 
 
 def reach(lake: Lake, folder: Path | None, time_range: TimeRange, clusters: Sequence[str] | None = None) -> TimeRange:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -35,10 +35,13 @@ class SuppressionsInvalid(UsageError):
         self.problems = problems
 
 
-def load_suppressions(path: Path, rules: Sequence[Rule], *, within_config: bool = False) -> tuple[Suppression, ...]:
-    """The entries of *path*, in order; *rules* are all that there are.
+def load_suppressions(
+    path: Path, rules: Sequence[Rule], *, broken: Collection[str] = (), within_config: bool = False
+) -> tuple[Suppression, ...]:
+    """The entries of *path*, in order; *rules* are all that there are, but for those whose files are *broken*.
 
-    Raises SuppressionsInvalid with every problem. ``within_config``: the list stands among other settings.
+    Entries of a broken rule are left out: it will find nothing. Raises SuppressionsInvalid with every problem.
+    ``within_config``: the list stands among other settings.
     """
     try:
         root = yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
@@ -48,7 +51,7 @@ def load_suppressions(path: Path, rules: Sequence[Rule], *, within_config: bool 
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         raise SuppressionsInvalid([f"{path}:{line}: {getattr(error, 'problem', None) or error}"]) from None
-    reader = _Reader(path, {rule.id: rule for rule in rules})
+    reader = _Reader(path, {rule.id: rule for rule in rules}, broken)
     entries = tuple(reader.entries(root, within_config))
     if reader.problems:
         raise SuppressionsInvalid([f"{path}:{line}: {what}" for line, what in sorted(reader.problems)])
@@ -58,8 +61,8 @@ def load_suppressions(path: Path, rules: Sequence[Rule], *, within_config: bool 
 class _Reader:
     """Walks the YAML nodes, which know their lines, and collects what is wrong."""
 
-    def __init__(self, path: Path, rules: Mapping[str, Rule]) -> None:
-        self._path, self._rules = path, rules
+    def __init__(self, path: Path, rules: Mapping[str, Rule], broken: Collection[str]) -> None:
+        self._path, self._rules, self._broken = path, rules, broken
         self.problems: list[tuple[int, str]] = []
         self._seen: dict[object, int] = {}
 
@@ -105,7 +108,7 @@ class _Reader:
         return Suppression(rule.id, match, owner, reason, expires, f"{self._path}:{line}")
 
     def _rule(self, node: yaml.Node | None) -> Rule | None:
-        if node is None or node.tag == _NULL:
+        if node is None or node.tag == _NULL or (isinstance(node, yaml.ScalarNode) and node.value in self._broken):
             return None
         if not isinstance(node, yaml.ScalarNode) or node.value not in self._rules:
             name = node.value if isinstance(node, yaml.ScalarNode) else "a list or mapping"

@@ -57,7 +57,7 @@ def risk(
     suppressions_file: Path | None,
     format_: str,
     output: Path | None,
-) -> None:
+) -> int:
     """Add findings up to scores, and show the sum behind each.
 
     With a time range the rules judge its events now. Without one, the findings that `detect --new` or `--store` kept in
@@ -89,3 +89,4 @@ def risk(
         emit(as_text(made, width=width, colour=sys.stdout.isatty()), None)
     else:
         emit(FORMATS[format_](made), output)
+    return 1 if made.failed else 0

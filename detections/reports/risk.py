@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from detections.reports import markdown
-from detections.reports.wording import moment, plural, short, timestamp, visible
+from detections.reports.wording import listed, moment, plural, short, timestamp, visible
 from detections.risk import By, Reason, Score
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Risk:
     """Scores of one kind as of ``at`` (UTC), the highest first, and what they were made of.
 
     ``findings`` were added up, ``suppressed`` left out; ``origin`` says where they came from; ``subjects`` is how
-    many scores there are, of which ``scores`` may be the highest.
+    many scores there are, of which ``scores`` may be the highest. ``failed`` names the rules that broke.
     """
 
     by: By
@@ -62,6 +62,7 @@ class Risk:
     suppressed: int
     subjects: int
     scores: tuple[Score, ...]
+    failed: tuple[str, ...] = ()
 
     def table(self) -> pa.Table:
         """One row a score: cluster, name, acting_as, score and its factors, tactics, chain, findings, since, last_seen."""
@@ -124,10 +125,11 @@ def because(reason: Reason) -> str:
 def head(risk: Risk) -> str:
     """One sentence: of what, as of when, from how many findings."""
     left_out = f", {risk.suppressed:,} suppressed left out" if risk.suppressed else ""
+    broken = f"; {plural(len(risk.failed), 'rule')} failed: {listed([*risk.failed], 3)}" if risk.failed else ""
     hours = risk.half_life / timedelta(hours=1)
     return (
         f"as of {moment(risk.at)} UTC, from {plural(risk.findings, 'finding')} {risk.origin}{left_out}; "
-        f"points halve every {hours:g} h"
+        f"points halve every {hours:g} h{broken}"
     )
 
 
@@ -189,6 +191,7 @@ def document(risk: Risk) -> dict[str, Any]:
         "findings": risk.findings,
         "suppressed": risk.suppressed,
         "subjects": risk.subjects,
+        "failed": list(risk.failed),
         "scores": [_score(one) for one in risk.scores],
     }
 

@@ -127,7 +127,7 @@ def test_a_rule_about_first_uses_needs_no_history_once_it_is_learnt(lake: Lake) 
     """The days before are read where nothing is learnt, or where less is learnt than the rule wants."""
     (rule,) = choose(load_catalog(), ["service-account-first-writes-rbac"])
     put(lake, [use(0)])
-    wanted = timedelta(days=7)
+    wanted = timedelta(days=7) + rule.window
 
     assert baseline.history(rule, baseline.stored(lake)) == wanted
     baseline.learn(lake, timedelta(days=3))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -325,8 +326,17 @@ def test_the_command_adds_up_by_what_is_asked(dumped: Lake, capsys: pytest.Captu
     assert cli(["risk", "--half-life", "0s"]) == 2
 
 
+def test_a_rule_that_failed_is_named(dumped: Lake, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A score that lacks what a broken rule would have found says so, and the exit code too."""
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "half-written.sql").write_text("SELECT 1")
+
+    assert cli(["risk", "--rules", str(tmp_path / "rules")]) == 1
+    assert "1 rule failed: half-written" in " ".join(capsys.readouterr().out.split())
+
+
 def test_the_command_leaves_out_what_is_suppressed(
-    dumped: Lake, capsys: pytest.CaptureFixture[str], tmp_path: Any
+    dumped: Lake, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """A suppression lowers the score by all that its finding weighs."""
     known = tmp_path / "known.yaml"

@@ -137,6 +137,14 @@ def test_all_problems_come_at_once(tmp_path: Path) -> None:
     assert "line 12 already" in found[-1]
 
 
+def test_a_broken_rule_does_not_hinder_the_others(tmp_path: Path) -> None:
+    """What is suppressed of a rule that cannot be read is left out; it finds nothing either."""
+    path = tmp_path / "known.yaml"
+    path.write_text(HEAD + GOOD + GOOD.replace("secret-read", "half-written"))
+
+    assert [entry.rule for entry in load_suppressions(path, RULES, broken=["half-written"])] == ["secret-read"]
+
+
 @pytest.mark.parametrize("text", ["supressions: []\n", "- rule: x\n", "suppressions: 3\n", "a: [\n", "\tx"])
 def test_another_shape_of_file_is_refused(tmp_path: Path, text: str) -> None:
     """A misspelt top key must not mean that there are no suppressions."""
