@@ -127,7 +127,9 @@ def make_lake(folder: Path, events: int, tables: dict[str, object]) -> int:
 
 def run(code: str, folder: Path) -> dict[str, object]:
     """What a process of its own prints as JSON."""
-    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False, cwd=ROOT
+    )
     if done.returncode:
         sys.exit(done.stderr)
     result: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
