@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -125,6 +125,13 @@ class Stored(Range):
     severity: list[str] = Field([], max_length=5, examples=[["critical", "high"]])
     rule: list[str] = Field([], max_length=500)
     limit: _Limit = 1000
+
+
+class Ranking(Range):
+    """Risk: about what, and how many."""
+
+    by: Literal["identity", "workload", "source", "namespace"] = "identity"
+    limit: _Limit = 50
 
 
 class Somebody(Range):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import duckdb
@@ -17,6 +18,7 @@ from api.asked import (
     Object,
     Page,
     Range,
+    Ranking,
     Secrets,
     Somebody,
     Sought,
@@ -38,6 +40,8 @@ from detections.investigation.secret_access import secret_access as access_of
 from detections.investigation.sessions import sessions as sessions_of
 from detections.investigation.timeline import timeline
 from detections.reports.tables import rows_of
+from detections.risk import By, score
+from detections.stored_findings import stored_findings
 from ingest.export import events as exported
 from lake.delta import Lake
 from lake.errors import UsageError
@@ -178,6 +182,26 @@ async def rules(caller: Reader) -> dict[str, Any]:  # noqa: ARG001 - asked for, 
             }
             for rule in load_catalog()
         ]
+    }  # fmt: skip
+
+
+@router.get("/risk", tags=["findings"])
+async def risk(request: Request, caller: Reader, asked: Annotated[Ranking, Query()]) -> dict[str, Any]:
+    """What stored findings add up to, the highest first, with the reasons; age counts to the end of the range, or now."""
+    request.state.asked = described(asked)
+    clusters, when = asked.clusters(caller), asked.time_range()
+    at = when.until or datetime.now(UTC)
+    scores = await looked_up(request, lambda lake: score(stored_findings(lake, when, clusters), at, By(asked.by)))
+    return {
+        "at": at.isoformat(),
+        "rows": [
+            {
+                "entity": one.subject.name, "acting_as": one.subject.acting_as or None, "cluster": one.subject.cluster, "score": round(one.score, 2),
+                "tactics": one.tactics, "chain": one.chain, "since": one.since.isoformat(), "last_seen": one.last_seen.isoformat(),
+                "reasons": [f"{reason.points:.1f}  {reason.title} ({reason.severity}, {reason.findings} findings)" for reason in one.reasons],
+            }
+            for one in scores[: asked.limit]
+        ],
     }  # fmt: skip
 
 

@@ -253,7 +253,7 @@ pages.risk = async ({ asked }) => {
     rows.length ? table(rows, {
       score: { show: (row) => { const bar = el("span", { class: "bar" }); bar.style.width = Math.max(2, (90 * row.score) / most) + "px"; return el("span", {}, bar, row.score.toFixed(1)); } },
       entity: { label: by, show: (row) => (by === "identity" ? el("a", { href: identity(row.entity) }, visible(row.entity)) : visible(row.entity)) },
-      cluster: {}, reasons: { show: (row) => el("ul", { class: "changes" }, (row.reasons ?? []).map((reason) => el("li", {}, visible(reason)))) },
+      acting_as: { label: "acting as" }, cluster: {}, reasons: { show: (row) => el("ul", { class: "changes" }, (row.reasons ?? []).map((reason) => el("li", {}, visible(reason)))) },
     }) : el("p", {}, "No findings in this range, so no risk to rank."),
   ];
 };

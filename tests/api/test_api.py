@@ -27,6 +27,7 @@ QUESTIONS = {
     "/v1/events": {"limit": 5},
     "/v1/histogram": {"buckets": 10},
     "/v1/findings": {},
+    "/v1/risk": {},
     "/v1/identity": {"user": "mallory"},
     "/v1/sessions": {},
     "/v1/history": {"resource": "clusterrolebindings", "name": "support-access"},
