@@ -23,6 +23,7 @@ COMMANDS = {
     "import": "ashiato.commands.collect",
     "quarantine": "ashiato.commands.collect",
     "detect": "ashiato.commands.detect",
+    "report": "ashiato.commands.report",
     "rules": "ashiato.commands.detect",
     "risk": "ashiato.commands.risk",
     "baseline": "ashiato.commands.baseline",

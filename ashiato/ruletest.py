@@ -19,10 +19,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import yaml
 
 from detections.catalog import RULES_FOLDER
-from detections.engine import Run, check, detect
+from detections.engine import check, detect, why_not
 from detections.finding import Finding
 from detections.rule import Rule
 from detections.views import create_views
@@ -34,7 +35,6 @@ from lake.errors import AshiatoError, UsageError
 from lake.query import connect
 
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
-CLUSTER = "test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +68,13 @@ def run_cases(rules: Sequence[Rule]) -> Iterator[CaseResult]:
             for kind in ("fires", "quiet"):
                 if not content.get(kind):
                     yield CaseResult(rule.id, kind, f"no {kind} case in {case_file(rule).name}")
-            for kind in ("fires", "quiet"):
-                for number, case in enumerate(content.get(kind) or []):
-                    name = f"{kind}: {case.get('name', number)}"
-                    lake = Path(folder) / uuid.uuid4().hex
-                    yield CaseResult(rule.id, name, _problem(rule, kind, case, base, lake))
+            cases = [
+                _Case(kind, f"{kind}: {case.get('name', number)}", case, f"{kind}-{number}")
+                for kind in ("fires", "quiet")
+                for number, case in enumerate(content.get(kind) or [])
+            ]
+            for case, problem in _problems(rule, cases, base, Path(folder) / uuid.uuid4().hex):
+                yield CaseResult(rule.id, case.name, problem)
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -89,33 +91,66 @@ def _load(path: Path) -> dict[str, Any]:
     return content
 
 
-def _problem(rule: Rule, kind: str, case: Mapping[str, Any], base: Mapping[str, Any], folder: Path) -> str | None:
-    unknown = set(case) - {"name", "events", "expect", "params", "skipped"}
-    if unknown:
-        return f"unknown keys in the case: {', '.join(sorted(unknown))}"
-    try:
-        lake = _lake_of(case.get("events") or [], base, folder)
-    except ValueError as error:
-        return str(error)
-    run = detect(lake, [rule], params={rule.id: case.get("params") or {}})
-    if run.failed:
-        return run.failed[0].error
-    if kind == "quiet":
-        if bool(run.skipped) != bool(case.get("skipped")):
-            return f"it was skipped: {run.skipped[0].reason}" if run.skipped else "it was not skipped"
-        return None if not run.findings else f"it fired: {_described(run)}"
-    if not run.findings:
-        return f"it did not fire{'; skipped: ' + run.skipped[0].reason if run.skipped else ''}"
-    expected = case.get("expect")
+@dataclass(frozen=True, slots=True)
+class _Case:
+    kind: str
+    name: str
+    content: Mapping[str, Any]
+    cluster: str
+
+
+def _problems(
+    rule: Rule, cases: Sequence[_Case], base: Mapping[str, Any], folder: Path
+) -> Iterator[tuple[_Case, str | None]]:
+    """All cases of a rule in one lake, each a cluster of its own: one run for each set of parameters.
+
+    That a rule keeps clusters apart is tested by the way.
+    """
+    lake = Lake.open(folder, create=True)
+    by_params: dict[str, list[_Case]] = {}
+    tables = []
+    for case in cases:
+        unknown = set(case.content) - {"name", "events", "expect", "params", "skipped"}
+        if unknown:
+            yield case, f"unknown keys in the case: {', '.join(sorted(unknown))}"
+            continue
+        try:
+            tables += _rows_of(case.content.get("events") or [], base, case.cluster)
+        except ValueError as error:
+            yield case, str(error)
+            continue
+        by_params.setdefault(json.dumps(case.content.get("params") or {}, sort_keys=True), []).append(case)
+    if tables:
+        lake.append("events", pa.concat_tables(tables))
+    for text, group in by_params.items():
+        params = {rule.id: json.loads(text)}
+        run = detect(lake, [rule], params=params, clusters=[case.cluster for case in group])
+        for case in group:
+            if run.failed:
+                yield case, run.failed[0].error
+                continue
+            reason = why_not(lake, rule, params[rule.id], [case.cluster])
+            findings = [finding for finding in run.findings if finding.cluster == case.cluster]
+            yield case, _problem(case, findings, reason)
+
+
+def _problem(case: _Case, findings: Sequence[Finding], skipped: str | None) -> str | None:
+    if case.kind == "quiet":
+        if bool(skipped) != bool(case.content.get("skipped")):
+            return f"it was skipped: {skipped}" if skipped else "it was not skipped"
+        return f"it fired: {_described(findings)}" if findings else None
+    if skipped or not findings:
+        return f"it did not fire{f'; skipped: {skipped}' if skipped else ''}"
+    expected = case.content.get("expect")
     if expected is None:
         return None
-    if len(expected) != len(run.findings):
-        return f"{len(run.findings)} findings, expected {len(expected)}: {_described(run)}"
-    left = list(run.findings)
+    if len(expected) != len(findings):
+        return f"{len(findings)} findings, expected {len(expected)}: {_described(findings)}"
+    left = list(findings)
     for wanted in expected:
         match = next((finding for finding in left if _matches(finding, wanted)), None)
         if match is None:
-            return f"no finding like {wanted}: {_described(run)}"
+            return f"no finding like {wanted}: {_described(findings)}"
         left.remove(match)
     return None
 
@@ -130,13 +165,11 @@ def _matches(finding: Finding, wanted: Mapping[str, Any]) -> bool:
     return all(key in facts and facts[key] == value for key, value in wanted.items())
 
 
-def _described(run: Run) -> str:
-    return "; ".join(
-        f"{f.severity} x{f.event_count} {dict(f.entity)} {f.evidence[0].get('detail')}" for f in run.findings
-    )
+def _described(findings: Sequence[Finding]) -> str:
+    return "; ".join(f"{f.severity} x{f.event_count} {dict(f.entity)} {f.evidence[0].get('detail')}" for f in findings)
 
 
-def _lake_of(patches: Sequence[Mapping[str, Any]], base: Mapping[str, Any], folder: Path) -> Lake:
+def _rows_of(patches: Sequence[Mapping[str, Any]], base: Mapping[str, Any], cluster: str) -> list[pa.Table]:
     redactor = Redactor(bytes(32))
     accepted = []
     for event in _events(patches, base):
@@ -144,10 +177,7 @@ def _lake_of(patches: Sequence[Mapping[str, Any]], base: Mapping[str, Any], fold
         if isinstance(item, Quarantined):
             raise ValueError(f"an event of the case is none: {item.reason}")  # noqa: TRY004 - a wrong value
         accepted.append(item)
-    lake = Lake.open(folder, create=True)
-    if accepted:
-        lake.append("events", rows(accepted, CLUSTER, "apiserver", START))
-    return lake
+    return [rows(accepted, cluster, "apiserver", START)] if accepted else []
 
 
 def _events(patches: Sequence[Mapping[str, Any]], base: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

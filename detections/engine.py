@@ -117,6 +117,17 @@ def detect(
     return replace(run, findings=findings, seconds=time.perf_counter() - began)
 
 
+def why_not(
+    lake: Lake, rule: Rule, given: Mapping[str, Any] = MappingProxyType({}), clusters: Sequence[str] | None = None
+) -> str | None:
+    """Why *rule* cannot judge this lake, with *given* parameters; None when it can."""
+    missing = [name for name, value in rule.bound(given).items() if value is None]
+    if missing:
+        return f"no list configured: {', '.join(missing)}"
+    with connect(lake, clusters=clusters) as con:
+        return Coverage.of(con).gap(rule)
+
+
 def check(con: duckdb.DuckDBPyConnection, rule: Rule) -> None:
     """Raise UsageError unless *rule*'s query is one SELECT over known columns that returns what it must."""
     try:

@@ -14,11 +14,11 @@ from detections.reports import suppressed, wording
 _FOLDER = Path(__file__).parent
 
 
-def render(run: Run, *, lake: str | None = None) -> str:
-    """The page. Everything is escaped by the template engine, what is invisible is made visible before."""
+def environment(*, lake: str | None = None, autoescape: bool = True) -> jinja2.Environment:
+    """The template engine with the filters of all pages; *lake* is named in the commands that they show."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
-        autoescape=True,
+        autoescape=autoescape,  # noqa: S701 - off for Markdown only, which escapes for itself
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -40,18 +40,27 @@ def render(run: Run, *, lake: str | None = None) -> str:
         time=_time,
         words=lambda text: " ".join(str(text).split()),
     )
-    page = environment.get_template("page.html.jinja").render(
-        run=run,
-        headline=wording.headline(run),
-        coverage=wording.coverage(run),
-        period=wording.period(run),
-        counts=wording.counts(run),
-        sections=wording.sections(run),
-        found=len(wording.counting(run)),
-        hidden=suppressed.hidden(run),
-        notes=suppressed.suppression_notes(run),
-        reasons=wording.reasons(run),
-        advice=wording.advice(run),
+    return environment
+
+
+def render(run: Run, *, lake: str | None = None) -> str:
+    """The page. Everything is escaped by the template engine, what is invisible is made visible before."""
+    page = (
+        environment(lake=lake)
+        .get_template("page.html.jinja")
+        .render(
+            run=run,
+            headline=wording.headline(run),
+            coverage=wording.coverage(run),
+            period=wording.period(run),
+            counts=wording.counts(run),
+            sections=wording.sections(run),
+            found=len(wording.counting(run)),
+            hidden=suppressed.hidden(run),
+            notes=suppressed.suppression_notes(run),
+            reasons=wording.reasons(run),
+            advice=wording.advice(run),
+        )
     )
     return page.rstrip("\n") + "\n"
 
