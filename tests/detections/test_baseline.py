@@ -16,6 +16,7 @@ from ashiato.cli import run as cli
 from detections import baseline, rarity
 from detections.baseline_files import FOLDER
 from detections.catalog import choose, load_catalog
+from detections.engine import detect
 from detections.views import create_views
 from ingest.rows import rows
 from lake.delta import Lake
@@ -273,3 +274,29 @@ def test_the_commands_learn_show_and_explain(
     assert "verb_resource" in capsys.readouterr().out
     assert cli(["baseline", "explain"]) == 2
     assert cli(["baseline", "explain", "0123"]) == 3
+
+
+def test_rules_about_first_uses_find_the_same_with_a_baseline(lake: Lake) -> None:
+    """A run over new events alone finds what a run that reads the days before finds."""
+    day = 86400
+    bot = {
+        "username": "system:serviceaccount:ci:bot",
+        "groups": ["system:serviceaccounts", "system:serviceaccounts:ci"],
+    }
+    grant = {
+        "user": bot,
+        "verb": "create",
+        "objectRef": {"resource": "rolebindings", "apiGroup": "rbac.authorization.k8s.io"},
+    }
+    rules = choose(load_catalog(), ["service-account-first-writes-rbac"])
+    put(lake, [audit_event(number * day // 4, {"user": bot}) for number in range(80)])
+    put(lake, [audit_event(20 * day + number, grant) for number in range(3)])
+    asked = TimeRange(NOON + timedelta(days=20), NOON + timedelta(days=20, minutes=5))
+    cold = detect(lake, rules, asked)
+
+    baseline.learn(lake, None)
+    warm = detect(lake, rules, asked)
+
+    assert len(cold.findings) == 1
+    assert warm.findings == cold.findings
+    assert warm.skipped == []
