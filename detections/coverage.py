@@ -27,12 +27,12 @@ class Coverage:
     span: timedelta
 
     @classmethod
-    def of(cls, con: duckdb.DuckDBPyConnection) -> Coverage:
-        """The coverage of what *con* sees."""
+    def of(cls, con: duckdb.DuckDBPyConnection, learnt: timedelta = timedelta()) -> Coverage:
+        """The coverage of what *con* sees; baselines know *learnt* of the longest cluster's time."""
         table = con.execute(_QUERY).to_arrow_table()
         return cls(
             tuple((row["resource"], row["path"], row["verb"], row["level"], row["stage"]) for row in table.to_pylist()),
-            timedelta(seconds=con.execute(_SPAN).to_arrow_table()["longest"][0].as_py() or 0),
+            max(learnt, timedelta(seconds=con.execute(_SPAN).to_arrow_table()["longest"][0].as_py() or 0)),
         )
 
     def gap(self, rule: Rule) -> str | None:

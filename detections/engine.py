@@ -18,6 +18,7 @@ from typing import Any
 
 import duckdb
 
+from detections import baseline
 from detections.coverage import Coverage
 from detections.finding import MOST_EVENT_IDS, MOST_EVIDENCE, Finding, finding_id
 from detections.rule import Confidence, Rule, Severity
@@ -80,17 +81,18 @@ def detect(
     """Judge the events of *time_range* (half-open, UTC; open: all).
 
     The lake is read a window further back and forth, so that every window which overlaps the range is
-    whole, and as far back as a rule needs history. ``params`` maps rule ids to values of their parameters.
+    whole, and as far back as a rule needs history that no stored baseline holds. ``params`` maps rule ids to values of their parameters.
     A rule that fails does not stop others. ``memory_limit`` (``2GB``) and ``threads`` are DuckDB's.
     """
     began = time.perf_counter()
     margin = max((rule.window for rule in rules), default=timedelta())
-    history = max((rule.needs.history for rule in rules), default=timedelta())
     version = lake.version()
     run = Run([], [], [], list(rules), time_range, version)
-    wide = time_range.widen(max(margin * 2, history), margin)
+    learnt = baseline.stored(lake, clusters) if any(map(baseline.reads, rules)) else None
+    history = max((baseline.history(rule, learnt, clusters) for rule in rules), default=timedelta())
+    wide = baseline.reach(lake, learnt, time_range.widen(max(margin * 2, history), margin), clusters)
     with connect(lake, wide, clusters=clusters, version=version, memory_limit=memory_limit, threads=threads) as con:
-        coverage = Coverage.of(con)
+        coverage = Coverage.of(con, baseline.register(con, learnt, clusters))
         chosen = []
         for rule in rules:
             values = rule.bound(params.get(rule.id, {}))

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from detections import baseline
 from detections.engine import Run, detect
 from detections.finding import Finding, finding_rows
 from detections.rule import Rule
@@ -60,6 +61,8 @@ def detect_new(
     merged = _merge(runs, rules, version)
     stored = store(lake, merged.findings)
     _save(lake, {"version": version, "rules": {**judged, **{rule.id: rule.version for rule in rules}}})
+    # What was new is known from now on; nothing to do where no baseline is kept.
+    baseline.advance(lake)
     return merged, stored
 
 
