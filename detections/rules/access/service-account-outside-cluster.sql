@@ -11,7 +11,7 @@ layer: cluster
 control: detection
 practice: rbac
 needs: {level: Metadata}
-window: 1h
+window: 1d
 entity: [user_name, source_ip]
 params:
   own_networks:

@@ -25,15 +25,12 @@ triage:
   - Who sits at that address?
   - If nobody can say, the authority of the cluster must be replaced.
 ---*/
-WITH administrators AS (
-    -- The kube-apiserver calls itself under a new token after each start.
-    SELECT *, min(first_at) OVER (PARTITION BY cluster, user_name, credential_id) AS credential_at,
-           min(first_at) OVER (PARTITION BY cluster, user_name, source_ip) AS address_at
-    FROM appearances WHERE administrator AND NOT control_plane
-)
-SELECT cluster, event_id, first_at AS request_received_at, user_name, source_ip,
-       user_name || ' came' || CASE WHEN first_at = credential_at THEN ' for the first time with ' || coalesce(credential_id, 'a credential without an id') ELSE '' END
-           || ' from ' || source_ip || CASE WHEN first_at = address_at THEN ', where it never came from before' ELSE '' END AS detail
-FROM administrators
-WHERE cluster_known_for >= INTERVAL 7 DAY AND (first_at = credential_at OR first_at = address_at)
-  AND (first_at = credential_at OR source_ip NOT IN ('127.0.0.1', '::1'))
+SELECT e.cluster, e.event_id, f.request_received_at, e.user_name, e.source_ip,
+       e.user_name || ' came for the first time ' || CASE f.fact_kind WHEN 'credential_id' THEN 'with ' ELSE 'from ' END || f.fact
+           || CASE f.fact_kind WHEN 'credential_id' THEN ', from ' || coalesce(e.source_ip, 'an unknown address') ELSE '' END AS detail
+FROM first_uses AS f
+JOIN events AS e ON e.cluster = f.cluster AND e.event_id = f.event_id
+WHERE f.fact_kind IN ('credential_id', 'source_ip') AND f.impersonated_user_name IS NULL AND f.cluster_known_for >= INTERVAL 7 DAY
+  AND list_has_any(e.user_groups, ['system:masters', 'kubeadm:cluster-admins']) AND NOT is_control_plane(e.user_name, e.user_groups, e.source_ip)
+  -- On the control plane's own node every administrator comes from there.
+  AND NOT (f.fact_kind = 'source_ip' AND f.fact IN ('127.0.0.1', '::1'))
