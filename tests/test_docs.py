@@ -178,13 +178,21 @@ GROUPS = {
 }
 
 
+# Rules that the recommended policy leaves blind on purpose, and why. They say that they were skipped.
+WITHHELD = {
+    "credential-in-configmap": "ConfigMaps hold credentials: their bodies stay out of the log; who logs them gets the rule.",
+    "pod-token-away-from-pod": "Pods' addresses stand in status writes, half of all traffic; who logs their bodies gets the rule.",
+    "event-forged": "Events are written all the time; the policy says that forged ones are not seen.",
+}
+
+
 def test_policy_feeds_the_rules() -> None:
     """The recommended audit policy logs what every rule needs: each of its resources, at its level, for one of its verbs."""
     policy = yaml.safe_load((ROOT / "deploy/audit-policy.yaml").read_text())
     levels = ("None", "Metadata", "Request", "RequestResponse")
     short = []
     for rule in load_catalog():
-        for resource in rule.needs.resources:
+        for resource in rule.needs.resources if rule.id not in WITHHELD else ():
             group = GROUPS.get(resource.split("/")[0], "")
             best = max(
                 (

@@ -22,6 +22,7 @@ false_positives: >-
   kubectl diff, and GitOps tools that compare by server-side dry runs.
 triage:
   - What was tried, and was it done afterwards?
+  - May this identity do it at all, and why would it want to?
 ---*/
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
        CASE WHEN service_account_name IS NOT NULL OR resource IN ('pods', 'serviceaccounts') AND subresource IS NULL AND succeeded(response_code) THEN 'informational' END AS severity,

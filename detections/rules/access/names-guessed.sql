@@ -25,6 +25,7 @@ false_positives: >-
   Controllers that wait for objects to appear ask for the same name again.
 triage:
   - What was looked for, and was it found in the end?
+  - Where does it come from, and with which credential?
 ---*/
 WITH missed AS (
     SELECT *, count(DISTINCT name) OVER near AS names

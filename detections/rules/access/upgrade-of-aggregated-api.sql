@@ -21,6 +21,7 @@ false_positives: >-
   Watches over WebSocket are gets with a watch verb.
 triage:
   - Which aggregated API is it, and is it up to date?
+  - Who may reach that API, and what else did this client ask?
 ---*/
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
        CASE WHEN is_anonymous(user_name, user_groups) THEN 'high' END AS severity,

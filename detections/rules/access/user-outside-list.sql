@@ -23,6 +23,7 @@ false_positives: >-
   A colleague who is not on the list yet.
 triage:
   - Who is it, and who gave them access?
+  - What did they do since (identity page)?
 ---*/
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
        CASE WHEN response_code IN (401, 403) THEN 'low' END AS severity,

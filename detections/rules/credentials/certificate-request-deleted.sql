@@ -20,6 +20,7 @@ false_positives: >-
   GitOps that prunes.
 triage:
   - Was the certificate issued? The request's approval says it.
+  - Who deleted it, and did they ask for it themselves?
 ---*/
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
        CASE WHEN NOT coalesce(succeeded(response_code), response_code IS NULL) THEN 'informational' END AS severity,

@@ -27,7 +27,7 @@ triage:
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
        CASE WHEN NOT applied THEN CASE WHEN list_contains(organizations, 'system:masters') THEN 'high' ELSE 'low' END
             WHEN list_has_any(organizations, ['system:masters', 'kubeadm:cluster-admins']) OR len(list_filter(common_names, lambda name: starts_with(name, 'system:'))) > 0
-                 OR (list_contains(organizations, 'system:nodes') AND NOT starts_with(user_name, 'system:node:')) THEN 'critical' END AS severity,
+                 OR (list_contains(organizations, 'system:nodes') AND NOT is_node(user_name, user_groups)) THEN 'critical' END AS severity,
        actor(user_name, impersonated_user_name) || CASE WHEN applied THEN ' asked' ELSE ' tried to ask' END || ' for a certificate of ' || coalesce(nullif(array_to_string(common_names, ', '), ''), 'an unknown subject')
            || CASE WHEN len(organizations) > 0 THEN ' in ' || array_to_string(organizations, ', ') ELSE '' END || coalesce(' from ' || signer, '') AS detail
 FROM certificate_requests

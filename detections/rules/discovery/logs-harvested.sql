@@ -25,6 +25,7 @@ false_positives: >-
   Tools that follow the logs of a whole application.
 triage:
   - Whose logs are they, and what stands in them?
+  - Did the reader need them for their work?
 ---*/
 WITH read AS (
     SELECT *, count(DISTINCT (namespace, name)) OVER near AS pods,  count(DISTINCT namespace) OVER near AS namespaces

@@ -25,6 +25,7 @@ false_positives: >-
   Restarts by hand, drains of nodes, tests.
 triage:
   - Was a node drained, or an application restarted?
+  - What was patched or found in these pods before?
 ---*/
 WITH deleted AS (
     SELECT *, sum(CASE WHEN verb = 'deletecollection' THEN 10 ELSE 1 END) OVER near AS pods

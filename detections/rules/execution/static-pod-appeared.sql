@@ -5,7 +5,7 @@ techniques: [C24]
 status: stable
 severity: medium
 confidence: medium
-attack: [T1610, T1543]
+attack: [T1610]
 threat_matrix: [MS-TA9012]
 layer: cluster
 control: detection

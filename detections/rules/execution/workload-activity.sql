@@ -21,6 +21,7 @@ false_positives: >-
   All of it.
 triage:
   - Read it beside the findings about the same identity.
+  - Compare with what was announced for that day.
 ---*/
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
        actor(user_name, impersonated_user_name) || ' ' || verb || ' ' || resource || ' ' || coalesce(namespace || '/', '') || coalesce(name, '') AS detail

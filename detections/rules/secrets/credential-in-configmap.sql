@@ -22,6 +22,7 @@ false_positives: >-
   Examples and tests.
 triage:
   - Move it into a Secret and change the credential.
+  - Who could read the ConfigMap since (pivot user)?
 ---*/
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
        CASE WHEN NOT applied THEN 'low' END AS severity,

@@ -21,6 +21,7 @@ false_positives: >-
   Backup of the keys; kubeadm when a control-plane node joins.
 triage:
   - Who read it and why? Rotate the key if nobody can say.
+  - Who else read it before (ashiato secret-access)?
 ---*/
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
        CASE WHEN NOT coalesce(succeeded(response_code), response_code IS NULL) THEN 'low' WHEN verb = 'create' OR verb = 'patch' THEN 'medium' END AS severity,
@@ -31,4 +32,4 @@ WHERE resource = 'secrets' AND subresource IS NULL AND verb IN ('get', 'create',
   AND NOT (impersonated_user_name IS NULL AND (is_control_plane(user_name, user_groups, source_ip) OR is_built_in_controller(service_account_namespace, service_account_name)))
   -- Software reads its own keys in its own namespace.
   AND NOT (impersonated_user_name IS NULL AND service_account_namespace IS NOT DISTINCT FROM namespace)
-  AND NOT starts_with(user_name, 'system:node:')
+  AND NOT is_node(user_name, user_groups)

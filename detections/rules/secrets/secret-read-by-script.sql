@@ -21,6 +21,7 @@ false_positives: >-
   In-house scripts.
 triage:
   - Whose script is it, and where does it run?
+  - What else did this client read?
 ---*/
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
        CASE WHEN NOT coalesce(succeeded(response_code), response_code IS NULL) THEN 'informational' END AS severity,

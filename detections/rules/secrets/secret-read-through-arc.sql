@@ -22,6 +22,7 @@ false_positives: >-
   Administrators who work through Arc.
 triage:
   - Which cloud identity was it (impersonated user)?
+  - Do they work through Arc, and from where?
 ---*/
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
        CASE WHEN NOT coalesce(succeeded(response_code), response_code IS NULL) THEN 'low' WHEN resource = 'configmaps' THEN 'low' END AS severity,

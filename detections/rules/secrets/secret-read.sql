@@ -21,6 +21,7 @@ false_positives: >-
   Nearly all of it.
 triage:
   - Read it beside other findings about the identity; see ashiato secret-access.
+  - Was it the first time for this identity?
 ---*/
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
        actor(user_name, impersonated_user_name) || ' read secret ' || coalesce(namespace || '/', '') || coalesce(name, '*') AS detail
