@@ -26,16 +26,16 @@ triage:
 ---*/
 WITH acts AS (
     SELECT *, substr(user_name, 13) AS own_node FROM requests
-    WHERE is_node(user_name, user_groups) AND impersonated_user_name IS NULL AND verb IN ('create', 'update', 'patch', 'delete', 'deletecollection', 'list')
+    WHERE is_node(user_name, user_groups) AND impersonated_user_name IS NULL AND verb IN ('create', 'update', 'patch', 'delete', 'deletecollection', 'list', 'watch')
       AND resource IN ('nodes', 'leases', 'csinodes', 'secrets', 'configmaps', 'serviceaccounts', 'pods', 'deployments', 'daemonsets', 'cronjobs', 'jobs', 'roles', 'rolebindings', 'clusterroles', 'clusterrolebindings', 'certificatesigningrequests', 'namespaces')
 )
 SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name, source_ip,
        CASE WHEN coalesce(succeeded(response_code), response_code IS NULL) THEN NULL WHEN resource IN ('roles', 'rolebindings', 'clusterroles', 'clusterrolebindings', 'secrets') THEN 'high' ELSE 'medium' END AS severity,
        user_name || ' ' || verb || ' ' || concat_ws('/', resource, subresource) || ' ' || coalesce(namespace || '/', '') || coalesce(name, '*') || CASE WHEN response_code IS NULL OR succeeded(response_code) THEN '' WHEN denied_by(response_code, decision, response_message) IS NOT NULL THEN ', refused by ' || denied_by(response_code, decision, response_message) ELSE ', answered with ' || response_code END AS detail
 FROM acts
-WHERE (resource IN ('nodes', 'csinodes') AND verb <> 'list' AND name <> own_node)
-   OR (resource = 'leases' AND verb <> 'list' AND namespace = 'kube-node-lease' AND name <> own_node)
+WHERE (resource IN ('nodes', 'csinodes') AND verb NOT IN ('list', 'watch') AND name <> own_node)
+   OR (resource = 'leases' AND verb NOT IN ('list', 'watch') AND namespace = 'kube-node-lease' AND name <> own_node)
    OR (resource IN ('deployments', 'daemonsets', 'cronjobs', 'jobs', 'roles', 'rolebindings', 'clusterroles', 'clusterrolebindings') )
-   OR (resource IN ('secrets', 'configmaps') AND (verb <> 'list' OR (name IS NULL AND NOT contains(request_uri, 'fieldSelector'))))
-   OR (resource = 'serviceaccounts' AND verb <> 'list' AND subresource IS NULL)
+   OR (resource IN ('secrets', 'configmaps') AND (verb NOT IN ('list', 'watch') OR (name IS NULL AND NOT contains(request_uri, 'fieldSelector'))))
+   OR (resource = 'serviceaccounts' AND verb NOT IN ('list', 'watch') AND subresource IS NULL)
    OR (resource = 'pods' AND subresource IN ('exec', 'attach', 'portforward'))

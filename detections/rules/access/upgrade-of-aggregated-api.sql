@@ -27,4 +27,6 @@ SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name
        CASE WHEN is_anonymous(user_name, user_groups) THEN 'high' END AS severity,
        actor(user_name, impersonated_user_name) || ' upgraded the connection of ' || verb || ' ' || uri_path(request_uri) AS detail
 FROM requests
-WHERE response_code = 101 AND coalesce(subresource, '') NOT IN ('exec', 'attach', 'portforward', 'proxy', 'log') AND verb <> 'watch'
+WHERE response_code = 101 AND verb <> 'watch'
+  -- Sessions are of the core group; another group may call anything exec.
+  AND NOT (coalesce(api_group, '') = '' AND coalesce(subresource, '') IN ('exec', 'attach', 'portforward', 'proxy', 'log'))

@@ -30,4 +30,4 @@ SELECT cluster, event_id, request_received_at, user_name, impersonated_user_name
        actor(user_name, impersonated_user_name) || ' ' || verb || ' ' || coalesce(concat_ws('/', resource, subresource), uri_path(request_uri)) || CASE WHEN response_code IS NULL OR succeeded(response_code) THEN '' WHEN denied_by(response_code, decision, response_message) IS NOT NULL THEN ', refused by ' || denied_by(response_code, decision, response_message) ELSE ', answered with ' || response_code END AS detail
 FROM requests
 WHERE user_name IS NOT NULL AND service_account_name IS NULL AND NOT is_anonymous(user_name, user_groups) AND NOT is_node(user_name, user_groups)
-  AND NOT is_control_plane(user_name, user_groups, source_ip) AND NOT list_contains($known_users, coalesce(impersonated_user_name, user_name))
+  AND NOT is_control_plane(user_name, user_groups, source_ip) AND NOT (list_contains($known_users, user_name) AND (impersonated_user_name IS NULL OR list_contains($known_users, impersonated_user_name)))
