@@ -13,7 +13,7 @@ import yaml
 from detections.catalog import choose, load_catalog, read_catalog
 from detections.engine import Failed, Run
 from detections.engine import detect as run_rules
-from detections.reports import html, jsonl, markdown, text
+from detections.reports import falco, html, jsonl, markdown, text
 from detections.reports import json as json_report
 from detections.reports.risk import Risk
 from detections.risk import HALF_LIFE, By, score
@@ -32,6 +32,7 @@ REPORTS: Mapping[str, Callable[[Run], str]] = MappingProxyType(
         "jsonl": jsonl.render,
         "markdown": markdown.render,
         "html": html.render,
+        "falco": falco.render,
     }
 )
 
@@ -132,7 +133,7 @@ def risk(
 
 
 def report(run: Run, form: str = "table") -> str:
-    """The run as a report; *form* is one of table, json, jsonl, markdown, html."""
+    """The run as a report; *form* is one of table, json, jsonl, markdown, html, falco."""
     if form not in REPORTS:
         raise UsageError("format-unknown", f"no report is called {form!r}", f"one of: {', '.join(REPORTS)}")
     return REPORTS[form](run)

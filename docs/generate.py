@@ -156,12 +156,16 @@ def detections() -> str:
             ("rule", "what happened", "severity", "confidence", "needs"),
             [(f"[`{r.id}`](#{r.id})", r.title, r.severity, r.confidence, f"level {r.needs.level}") for r in rules],
         ),
-        "\n## By technique\n\nIds of Ashiato's own catalogue.\n\n",
-        table(("technique", "rules"), _covered(rules, lambda rule: rule.techniques, lambda text: f"`{text}`")),
+        "\n## By technique\n\n",
+        _techniques(rules),
         "\n## By ATT&CK technique\n\n",
         table(("technique", "rules"), _covered(rules, lambda rule: rule.attack, _attack)),
         "\n## By practice\n\nThe practice that a rule guards.\n\n",
         table(("practice", "rules"), _covered(rules, lambda rule: (rule.practice,), str)),
+        "\n## By tactic of Microsoft's threat matrix for Kubernetes\n\n",
+        table(("technique", "rules"), _covered(rules, lambda rule: rule.threat_matrix, str)),
+        "\n## By layer and control\n\n",
+        table(("layer, control", "rules"), _covered(rules, lambda rule: (f"{rule.layer}, {rule.control}",), str)),
         "\n## The rules\n",
     ]
     for rule in rules:
@@ -189,6 +193,23 @@ def detections() -> str:
             out.append("\n" + table(("parameter", "default", "meaning"), rows))
         out += [f"\n<{link}>\n" for link in rule.references]
     return "".join(out)
+
+
+def _techniques(rules: Iterable[Any]) -> str:
+    """All techniques of the catalogue, those without a rule as well."""
+    from detections.techniques import techniques
+
+    by: dict[str, list[str]] = {}
+    for rule in rules:
+        for key in rule.techniques:
+            by.setdefault(key, []).append(f"[`{rule.id}`](#{rule.id})")
+    known = techniques()
+    rows = [(f"`{key}`", known[key].title, ", ".join(by.get(key, [])) or "*none yet*") for key in known]
+    covered = sum(key in by for key in known)
+    return (
+        f"{covered} of the {len(known)} techniques of Ashiato's own catalogue (`detections/techniques.yml`) have a rule.\n\n"
+        + table(("id", "technique", "rules"), rows)
+    )
 
 
 def _line(text: str) -> str:

@@ -58,7 +58,7 @@ rules_folder_option = click.option(
 )
 @click.option("--store", is_flag=True, help="Store the findings in the lake.")
 @click.option("--fail-on", type=click.Choice(SEVERITIES), help="Exit with 10 when a finding is at least this bad.")
-@format_option("table", "json", "jsonl", "markdown", "html")
+@format_option("table", "json", "jsonl", "markdown", "html", "falco")
 @output_option
 def detect(
     lake_location: str,
@@ -196,6 +196,34 @@ def rules_show(rule_id: str, folders: tuple[Path, ...]) -> None:
 
     (rule,) = judge.rules([rule_id], folders=folders)
     emit(rule.path.read_text(), None)
+
+
+@rules.command("navigator")
+@rules_folder_option
+@click.option(
+    "--lake",
+    "lake_location",
+    metavar="PATH",
+    envvar=None,
+    help="Score by the stored findings of this lake instead of by rules.",
+)
+@output_option
+def rules_navigator(folders: tuple[Path, ...], lake_location: str | None, output: Path | None) -> None:
+    """What the rules cover, as a layer for the ATT&CK Navigator.
+
+    \b
+    Examples:
+      ashiato rules navigator -o layer.json
+      ashiato rules navigator --lake L -o found.json
+    """
+    import json
+
+    from ashiato import judge
+    from detections.navigator import layer
+    from detections.stored_findings import stored_findings
+
+    found = stored_findings(open_lake(lake_location)) if lake_location else ()
+    emit(json.dumps(layer(judge.rules(folders=folders), found), indent=1) + "\n", output)
 
 
 @rules.command("test")
