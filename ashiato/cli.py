@@ -25,6 +25,7 @@ COMMANDS = {
     "detect": "ashiato.commands.detect",
     "report": "ashiato.commands.report",
     "rules": "ashiato.commands.detect",
+    "backtest": "ashiato.commands.backtest",
     "risk": "ashiato.commands.risk",
     "baseline": "ashiato.commands.baseline",
     "suppressions": "ashiato.commands.suppressions",
