@@ -93,7 +93,8 @@ def test_a_page_obeys_nothing_that_the_log_says(lake: Lake, form: str) -> None:
     if form == "json":
         assert json.loads(page)["findings"][0]["new"] is True
     else:
-        assert not re.search(r"(?<!\\)<script", page)
+        # What stands between backticks is text to Markdown anyway.
+        assert not re.search(r"(?<!\\)<script", re.sub(r"`[^`\n]*`", "", page))
 
 
 def test_a_rule_is_tried_on_the_past(lake: Lake) -> None:
