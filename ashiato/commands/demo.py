@@ -12,6 +12,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -39,7 +40,9 @@ def demo(folder: Path) -> int:
     runs the rules, prints what they found and writes report.html.
     """
     from ashiato import judge
+    from detections.incremental import store
     from detections.reports import text
+    from detections.reports.wording import counts
     from lake.delta import Lake
     from lake.timerange import TimeRange
 
@@ -62,14 +65,22 @@ def demo(folder: Path) -> int:
     run = judge.judge(lake, judge.rules(), TimeRange())
     _say(f"4  {len(run.rules)} rules judged them in {run.seconds:.1f} s\n")
     width = min(shutil.get_terminal_size((100, 24)).columns, 120)
-    click.echo(text.render(run, width=width, colour=sys.stdout.isatty()))
+    # The worst in full; hundreds of lines more are for the page.
+    worst = replace(run, findings=[finding for finding in run.findings if finding.severity == "critical"], skipped=[])
+    click.echo(text.render(worst, width=width, colour=sys.stdout.isatty()))
+    click.echo(
+        f"Besides these          {', '.join(f'{count} {name}' for name, count in counts(run) if name != 'critical')}"
+    )
+    store(lake, run.findings)
     report_file.write_text(judge.report(run, "html"))
-    click.echo(f"The report as a page   {report_file}")
+    click.echo(f"All of it as a page    {report_file}")
     click.echo(f"The lake               {lake_folder}\n")
     click.echo("What to type next")
     program = "ashiato" if shutil.which("ashiato") else ".venv/bin/ashiato"
     for line in (
-        f"{program} timeline --lake {lake_folder} --user mallory",
+        f"{program} api --lake {lake_folder}          # the console",
+        f"{program} risk --lake {lake_folder}",
+        f"{program} timeline --lake {lake_folder} --user mallory --findings",
         f"{program} detect --lake {lake_folder} --cluster quiet",
         f'{program} sql --lake {lake_folder} "SELECT user_name, count(*) AS n FROM requests GROUP BY ALL ORDER BY n DESC LIMIT 10"',
     ):
