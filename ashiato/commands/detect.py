@@ -57,6 +57,7 @@ rules_folder_option = click.option(
     "--new", "only_new", is_flag=True, help="Judge what was committed since the last --new, and store the findings."
 )
 @click.option("--store", is_flag=True, help="Store the findings in the lake.")
+@click.option("--profile", is_flag=True, help="Say on standard error how long each rule took, the slowest first.")
 @click.option("--fail-on", type=click.Choice(SEVERITIES), help="Exit with 10 when a finding is at least this bad.")
 @format_option("table", "json", "jsonl", "markdown", "html", "falco")
 @output_option
@@ -74,6 +75,7 @@ def detect(
     suppressions_file: Path | None,
     only_new: bool,
     store: bool,
+    profile: bool,
     fail_on: str | None,
     format_: str,
     output: Path | None,
@@ -128,6 +130,10 @@ def detect(
         emit(text.render(run, width=width, colour=sys.stdout.isatty()), None)
     else:
         emit(judge.report(run, format_), output)
+    if profile:
+        whole = sum(run.timings.values()) or 1.0
+        for name, seconds in sorted(run.timings.items(), key=lambda item: -item[1]):
+            click.echo(f"{seconds:8.3f} s {seconds / whole:6.1%}  {name}", err=True)
     if stored is not None:
         click.echo(f"stored: {stored.new} new, {stored.changed} changed, {stored.known} known already", err=True)
     if fail_on and any(

@@ -200,3 +200,34 @@ def test_a_broken_rule_does_not_hinder_the_others(
     assert set(broken) == {"half-a-rule", "no-rule"}
     assert "half-a-rule.sql:3: severity 'awful'" in broken["half-a-rule"]
     assert found["findings"]
+
+
+def test_a_profile_names_every_rule_that_ran(attacks: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """--profile says on standard error what each rule took, the slowest first; the result stays as it is."""
+    assert (
+        run(
+            [
+                "detect",
+                "--lake",
+                attacks,
+                "--rule",
+                "admin-role-bound",
+                "--rule",
+                "anonymous-write",
+                "--profile",
+                "--format",
+                "json",
+            ]
+        )
+        == 0
+    )
+    printed = capsys.readouterr()
+
+    lines = [
+        line.split()
+        for line in printed.err.splitlines()
+        if line.strip().endswith(("admin-role-bound", "anonymous-write", "(views)"))
+    ]
+    assert {line[-1] for line in lines} == {"admin-role-bound", "anonymous-write", "(views)"}
+    assert [float(line[0]) for line in lines] == sorted((float(line[0]) for line in lines), reverse=True)
+    assert json.loads(printed.out)["findings"]
